@@ -1,0 +1,1 @@
+"""Graft a language onto a pretrained LLM."""

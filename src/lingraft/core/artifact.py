@@ -1,0 +1,143 @@
+"""The store: finished artifacts that never change, work in progress, and locks."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import machine
+from .errors import StoreError
+from .outside import sha256
+from .stage import Input
+
+MANIFEST = "artifact.json"
+LOG = "log.txt"
+
+
+def fingerprint(identity: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of what decides a step's result; the first 24 hex digits."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder that holds artifacts and runs."""
+
+    root: Path
+
+    def folder(self, kind: str, mark: str) -> Path:
+        """Where the finished artifact stands, or will stand."""
+        return self.root / "artifacts" / kind / mark
+
+    def work_folder(self, kind: str, mark: str) -> Path:
+        """Where the artifact is made."""
+        return self.root / "artifacts" / kind / f"{mark}.work"
+
+    def find(self, kind: str, mark: str) -> Input | None:
+        """The finished artifact, or None when there is none. Raises StoreError when it is damaged."""
+        folder = self.folder(kind, mark)
+        path = folder / MANIFEST
+        if not folder.exists():
+            return None
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError) as error:
+            raise StoreError(
+                f"the artifact is damaged: {error}",
+                where=path,
+                remedy=f"Delete the folder {folder} and run again; it is made anew.",
+            ) from error
+        return Input(kind, mark, folder, manifest["figures"], manifest)
+
+    @contextmanager
+    def lock(self, kind: str, mark: str) -> Iterator[None]:
+        """Hold the one right to make this artifact; freed when the process ends, however it ends."""
+        path = self.root / "artifacts" / kind / f"{mark}.lock"
+        self._make(path.parent)
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise StoreError(
+                    f"another run is making this {kind} artifact now ({file.read().strip()})",
+                    where=path,
+                    remedy="Wait until it is done and run again (its result is then used), or give another --store.",
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}")
+            file.flush()
+            yield
+
+    def open_work(self, kind: str, mark: str) -> Path:
+        """The work folder, made when missing; what a stopped run left in it stays."""
+        folder = self.work_folder(kind, mark)
+        self._make(folder)
+        return folder
+
+    def finish(self, kind: str, mark: str, manifest: Mapping[str, Any]) -> Input:
+        """Seal the work folder: the manifest with the hash of every file, written last, then the folder renamed."""
+        work, final = self.work_folder(kind, mark), self.folder(kind, mark)
+        files = [
+            {"path": str(path.relative_to(work)), "bytes": path.stat().st_size, "sha256": sha256(path)}
+            for path in sorted(work.rglob("*"))
+            if path.is_file() and path.name != LOG
+        ]
+        sealed = {
+            "kind": kind,
+            "fingerprint": mark,
+            **manifest,
+            "files": files,
+            "machine": machine.describe(),
+            "versions": machine.versions(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_json(work / MANIFEST, sealed)
+        work.rename(final)
+        _sync(final.parent)
+        return Input(kind, mark, final, sealed["figures"], sealed)
+
+    def free_bytes(self) -> int:
+        """Free space on the disk that holds the store."""
+        folder = self.root.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise StoreError(
+                f"the store cannot be written: {error.strerror}",
+                where=folder,
+                remedy="Give a folder of your own with --store.",
+            ) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write the file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,212 @@
+"""Carries a plan out: one process per step, forked from a server that has the heavy libraries imported."""
+
+import contextlib
+import errno
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from . import errors
+from .artifact import LOG, Store
+from .errors import LingraftError, StageError, StoreError
+from .plan import Step, referenced
+from .progress import Progress
+from .recipe import Recipe
+from .run import Run
+from .stage import Input, Job
+
+# glibc gives freed memory back and fetches it again at every training step unless told to keep it:
+# on a small model this costs a fifth of the speed. Only a new process reads these.
+KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+ENVIRONMENT = {**KEEP_FREED_MEMORY, "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
+
+
+def execute(recipe: Recipe, steps: Sequence[Step], store: Store, run: Run, screen: Progress, preload: Sequence[str]) -> None:
+    """Carry out every step that is not done, in order, and link each into the run.
+
+    Raises the LingraftError of a step that cannot go on. What is finished stays; a later call goes on from there.
+    """
+    run.open(recipe.yaml(), steps)
+    run.event("run", name=run.name, steps={step.name: step.state for step in steps})
+    server = _fork_server(preload) if any(step.state != "done" for step in steps) else None
+    finished: dict[str, Input] = {}
+    for step in steps:
+        artifact = store.find(step.stage.kind, step.fingerprint)
+        if artifact is None:
+            with store.lock(step.stage.kind, step.fingerprint):
+                artifact = store.find(step.stage.kind, step.fingerprint) or _carry_out(
+                    step, recipe, finished, store, run, screen, server
+                )
+        else:
+            screen.event("reused", step=step.name)
+        finished[step.name] = artifact
+        run.link(step.name, artifact)
+    run.event("finished", name=run.name)
+
+
+def _fork_server(preload: Sequence[str]) -> Any:
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    return context
+
+
+def _carry_out(
+    step: Step,
+    recipe: Recipe,
+    finished: Mapping[str, Input],
+    store: Store,
+    run: Run,
+    screen: Progress,
+    server: Any,
+) -> Input:
+    folder = store.open_work(step.stage.kind, step.fingerprint)
+    inputs = {name: finished[name] for name in referenced(step.config)}
+    job = Job(step.config, inputs, folder, step.settings, recipe.folder, recipe.yaml())
+    run.event("start", step=step.name, fingerprint=step.fingerprint, state=step.state)
+    screen.event("step", step=step.name, state=step.state)
+    started = time.monotonic()
+    here, there = server.Pipe(duplex=False)
+    process = server.Process(target=_work, args=(step.stage.run, job, there), name=step.name)
+    process.start()
+    there.close()
+    result: dict[str, Any] | None = None
+    try:
+        result = _listen(here, step, run, screen)
+    except KeyboardInterrupt:
+        process.join()  # the terminal has told the step too; let it put its state on disk
+        raise
+    process.join()
+    if result is None:
+        raise _died(process.exitcode, step, folder, store)
+    if "error" in result:
+        raise getattr(errors, result["error"])(**result["values"])
+    seconds = round(time.monotonic() - started, 3)
+    artifact = store.finish(
+        step.stage.kind,
+        step.fingerprint,
+        {
+            "stage_version": step.stage.version,
+            "config": step.config.model_dump(mode="json"),
+            "settings": {key: getattr(step.settings, key) for key in step.stage.uses},
+            "inputs": dict(step.inputs),
+            "outside": dict(step.outside),
+            "figures": result["figures"],
+            "seconds": seconds,
+            "peak_memory_bytes": result["peak_memory_bytes"],
+        },
+    )
+    run.event("done", step=step.name, seconds=seconds)
+    screen.event("done", step=step.name, seconds=seconds)
+    return artifact
+
+
+def _listen(pipe: Connection, step: Step, run: Run, screen: Progress) -> dict[str, Any] | None:
+    """Pass the step's messages on until it ends; its result, or None when it ended without one."""
+    result = None
+    with contextlib.suppress(EOFError):
+        while True:
+            what, values = pipe.recv()
+            if what == "result":
+                result = values
+            elif what == "event":
+                kind, fields = values
+                run.event(kind, step=step.name, **fields)
+            else:
+                getattr(screen, what)(*values)
+    return result
+
+
+def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> LingraftError | RuntimeError:
+    """What to say of a step that ended without a result."""
+    log = folder / LOG
+    if store.free_bytes() < 1 << 20:
+        return _disk_full(store.root)
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        return StageError(
+            f"the step was ended from outside by {name}.",
+            where=step.name,
+            remedy="When memory was short, give the step less to hold (smaller batches or sequences). "
+            "Run the same command again: it goes on from where this one stopped.",
+        )
+    return RuntimeError(f"step {step.name} failed; its log {log} ends with:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _disk_full(place: Path) -> StoreError:
+    return StoreError(
+        "no space is left on the disk.",
+        where=place,
+        remedy="Free space and run the same command again: finished steps are kept, the stopped one goes on.",
+    )
+
+
+def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
+    """The step's own process: run the stage, send its figures or its error."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    log = os.open(job.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, sys.stdout.fileno())
+    os.dup2(log, sys.stderr.fileno())
+    object.__setattr__(job, "progress", _PipedProgress(pipe))
+    try:
+        figures = run_stage(job)
+    except LingraftError as error:
+        answer = _as_message(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        answer = _as_message(_disk_full(job.folder))
+    else:
+        usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        answer = {"figures": figures, "peak_memory_bytes": usage * 1024}
+    pipe.send(("result", answer))
+    pipe.close()
+
+
+def _as_message(error: LingraftError) -> dict[str, Any]:
+    where = None if error.where is None else str(error.where)
+    return {"error": type(error).__name__, "values": {"what": error.what, "where": where, "remedy": error.remedy}}
+
+
+def _end_with_parent() -> None:
+    """A step must not outlive the command that started it: its lock is gone, and another run may take over."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _PipedProgress(Progress):
+    """Sends what a step says to the command that shows it, at most ten times a second for `advance`."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._waiting, self._last = pipe, 0.0, 0.0
+
+    def start(self, what: str, total: float | None = None, unit: str = "") -> None:
+        self._flush()
+        self._pipe.send(("start", (what, total, unit)))
+
+    def advance(self, amount: float = 1) -> None:
+        self._waiting += amount
+        if time.monotonic() - self._last > 0.1:
+            self._flush()
+
+    def event(self, kind: str, **values: object) -> None:
+        self._pipe.send(("event", (kind, values)))
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._pipe.send(("advance", (self._waiting,)))
+        self._waiting, self._last = 0.0, time.monotonic()

@@ -1,0 +1,110 @@
+"""Small real models and texts for every test; the network is closed but for loopback."""
+
+import os
+import socket
+from pathlib import Path
+
+# Before any Hugging Face import: nothing is looked up on a hub, no telemetry, no thread fight in small models.
+os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>"]
+ENGLISH = [
+    "The old lighthouse keeper climbed the stairs every evening and counted them aloud.",
+    "Nobody in the village remembered who had planted the pear trees along the river.",
+    "She wrote a long letter to her brother, but the post had already left the town.",
+    "When the rain stopped, the children ran out to look for snails under the leaves.",
+    "The market opened at six, and by seven the best bread was always gone.",
+    "He repaired clocks for thirty years and was never once on time for dinner.",
+    "A narrow path leads through the forest to a lake that has no name on any map.",
+    "They argued about the price of the horse until the horse itself walked away.",
+]
+POLISH = [
+    "Stary latarnik co wieczór wchodził po schodach i liczył je na głos.",
+    "Nikt we wsi nie pamiętał, kto posadził grusze wzdłuż rzeki.",
+    "Napisała długi list do brata, lecz poczta już odjechała z miasteczka.",
+    "Kiedy deszcz ustał, dzieci wybiegły szukać ślimaków pod liśćmi.",
+    "Targ otwierano o szóstej, a o siódmej najlepszego chleba już nie było.",
+    "Przez trzydzieści lat naprawiał zegary i ani razu nie zdążył na obiad.",
+    "Wąska ścieżka prowadzi przez las nad jezioro, które nie ma nazwy na żadnej mapie.",
+    "Kłócili się o cenę konia, aż koń sam sobie poszedł.",
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise RuntimeError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def english() -> list[str]:
+    return ENGLISH
+
+
+@pytest.fixture(scope="session")
+def polish() -> list[str]:
+    return POLISH
+
+
+def save_tokenizer(folder: Path, texts: list[str], size: int = 400) -> None:
+    """A byte-level BPE tokenizer as a base has it, BOS added by its post-processor."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|bos|> $A", pair="<|bos|> $A <|bos|> $B", special_tokens=[("<|bos|>", 0)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|bos|>", eos_token="<|eos|>", pad_token="<|pad|>", model_max_length=128
+    ).save_pretrained(folder)
+
+
+def save_llama(folder: Path, *, tied: bool, rows: int, seed: int = 0) -> None:
+    """A real Llama of two layers with random weights."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=rows,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        tie_word_embeddings=tied,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    LlamaForCausalLM(config).to(torch.float32).save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny_base")
+    save_tokenizer(folder, ENGLISH)
+    save_llama(folder, tied=True, rows=400)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_untied_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny_untied_base")
+    save_tokenizer(folder, ENGLISH)
+    save_llama(folder, tied=False, rows=400)
+    return folder
