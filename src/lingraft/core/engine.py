@@ -33,7 +33,9 @@ KEEP_FREED_MEMORY = {
 ENVIRONMENT = {**KEEP_FREED_MEMORY, "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
 
 
-def execute(recipe: Recipe, steps: Sequence[Step], store: Store, run: Run, screen: Progress, preload: Sequence[str]) -> None:
+def execute(
+    recipe: Recipe, steps: Sequence[Step], store: Store, run: Run, screen: Progress, preload: Sequence[str]
+) -> None:
     """Carry out every step that is not done, in order, and link each into the run.
 
     Raises the LingraftError of a step that cannot go on. What is finished stays; a later call goes on from there.

@@ -95,7 +95,7 @@ def referenced(config: StageConfig) -> list[str]:
     names: list[str] = []
     for field in config.references():
         value = getattr(config, field)
-        names += value if isinstance(value, list) else [value]
+        names += value if isinstance(value, list) else [value] if value is not None else []
     return list(dict.fromkeys(names))
 
 

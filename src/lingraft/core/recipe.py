@@ -106,9 +106,7 @@ def _base(source: yaml_source.Source, stage: Stage) -> StageConfig | None:
     return None
 
 
-def _stage(
-    source: yaml_source.Source, name: str, values: Any, table: Mapping[str, Stage]
-) -> StageConfig | None:
+def _stage(source: yaml_source.Source, name: str, values: Any, table: Mapping[str, Stage]) -> StageConfig | None:
     key = f"stages.{name}"
     values = {} if values is None else values
     if not isinstance(values, dict):
@@ -170,14 +168,14 @@ def _resolve_references(
             for reference in (given if isinstance(given, list) else [given]) if given is not None else []:
                 if reference not in makers:
                     source.mistake(key, _no_such_step(reference, needs.makes, makers, stages))
-            if given is None and not makers:
+            if given is None and not makers and not needs.optional:
                 kinds = [kind for kind, stage in table.items() if needs.makes in stage.makes]
                 source.mistake(
                     f"stages.{name}",
                     f"it needs a {needs.makes}, and no earlier stage makes one. "
                     f"Put a stage of the kind {' or '.join(kinds)} before it.",
                 )
-            elif given is None:
+            elif given is None and makers:
                 filled[field] = makers if many else makers[-1]
         resolved[name] = config.model_copy(update=filled)
     return resolved

@@ -62,7 +62,9 @@ class Run:
             raise StoreError(
                 f'the store has no run called "{self.name}".',
                 where=self.store.root,
-                remedy=did_you_mean(self.name, known) if known else "It has no runs yet: lingraft run RECIPE makes one.",
+                remedy=did_you_mean(self.name, known)
+                if known
+                else "It has no runs yet: lingraft run RECIPE makes one.",
             )
         for step in json.loads(path.read_text(encoding="utf-8"))["steps"]:
             yield step["name"], self.store.find(step["kind"], step["fingerprint"])

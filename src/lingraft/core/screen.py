@@ -3,7 +3,17 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bars, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bars,
+)
 from rich.text import Text
 
 from .progress import Progress
@@ -15,7 +25,9 @@ def amount(value: float, unit: str) -> str:
     """A number for people: 3.2 MB, 12.5k tokens."""
     for limit, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= limit:
-            return f"{value / limit:.1f}{' ' if unit == 'B' else ''}{prefix}{unit if unit == 'B' else f' {unit}'}".strip()
+            return (
+                f"{value / limit:.1f}{' ' if unit == 'B' else ''}{prefix}{unit if unit == 'B' else f' {unit}'}".strip()
+            )
     return f"{value:.0f} {unit}".strip()
 
 

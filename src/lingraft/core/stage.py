@@ -20,6 +20,8 @@ class Needs:
     """
 
     makes: str
+    optional: bool = False
+    """Whether the stage can do without, when no earlier step makes it."""
 
 
 class StageConfig(BaseModel):

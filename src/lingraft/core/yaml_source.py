@@ -62,7 +62,9 @@ def read(path: Path) -> Source:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise RecipeError("there is no such recipe file.", where=path, remedy="lingraft ls shows the shipped ones.") from error
+        raise RecipeError(
+            "there is no such recipe file.", where=path, remedy="lingraft ls shows the shipped ones."
+        ) from error
     except UnicodeDecodeError as error:
         raise RecipeError(f"the recipe is not UTF-8 ({error.reason} at byte {error.start}).", where=path) from error
     tree = _parse(text, str(path))
@@ -133,7 +135,9 @@ def _filled(value: Any, key: str, source: Source) -> Any:
 
     def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            source.mistake(key, f"the environment variable {match[1]} is not set; set it, or override this key with -s.")
+            source.mistake(
+                key, f"the environment variable {match[1]} is not set; set it, or override this key with -s."
+            )
         return os.environ.get(match[1], "")
 
     return VARIABLE.sub(variable, value)

@@ -1,0 +1,172 @@
+"""The command line: parses, calls, prints."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from lingraft.core.plan import Step
+    from lingraft.core.recipe import Recipe
+
+app = typer.Typer(
+    help="Graft a language onto a pretrained LLM.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (lingraft ls).")]
+Override = Annotated[
+    list[str] | None, typer.Option("--set", "-s", help="Override one value: seed=3, pretrain.lr=1e-4. May be repeated.")
+]
+StoreFolder = Annotated[
+    Path, typer.Option("--store", envvar="LINGRAFT_STORE", help="The folder that holds artifacts and runs.")
+]
+DEFAULT_STORE = Path("lingraft-store")
+
+
+@app.command("ls")
+def list_recipes(store: StoreFolder = DEFAULT_STORE) -> None:
+    """List the shipped recipes and the runs in the store."""
+    from lingraft.core.shipped import recipes
+
+    for name, (_, summary) in recipes().items():
+        typer.echo(f"{name:24} {summary}")
+    runs = sorted(path.parent.name for path in (store / "runs").glob("*/run.json"))
+    if runs:
+        typer.echo(f"\nruns in {store}: {', '.join(runs)}")
+
+
+@app.command()
+def new(
+    recipe: RecipeName,
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+) -> None:
+    """Copy a shipped recipe to a file of your own, ready to edit; its schema is written beside it."""
+    import json
+
+    from lingraft.core.errors import RecipeError
+    from lingraft.core.recipe import json_schema
+    from lingraft.core.shipped import as_template
+    from lingraft.stages import table
+
+    with _user_errors():
+        if file.exists():
+            raise RecipeError("the file exists already.", where=file, remedy="Choose another name.")
+        text = as_template(recipe)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        schema = file.with_name("lingraft.schema.json")
+        schema.write_text(json.dumps(json_schema(table()), indent=1) + "\n", encoding="utf-8")
+        file.write_text(f"# yaml-language-server: $schema={schema.name}\n{text}", encoding="utf-8")
+    typer.echo(f"wrote {file}; next: lingraft check {file}")
+
+
+@app.command()
+def check(recipe: RecipeName, override: Override = None, store: StoreFolder = DEFAULT_STORE) -> None:
+    """Check everything that can be checked before anything runs."""
+    with _user_errors():
+        loaded, _ = _plan(recipe, override, store)
+    typer.echo(f"{loaded.name}: {len(loaded.stages)} steps, no mistake found")
+
+
+@app.command()
+def plan(recipe: RecipeName, override: Override = None, store: StoreFolder = DEFAULT_STORE) -> None:
+    """Show what a run would do: the state of every step, and what it is likely to cost."""
+    from rich.console import Console
+
+    from lingraft.core.tables import plan_table
+
+    with _user_errors():
+        _, steps = _plan(recipe, override, store)
+    Console().print(plan_table(steps))
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    override: Override = None,
+    store: StoreFolder = DEFAULT_STORE,
+    name: Annotated[str | None, typer.Option(help="The run's name; the recipe's by default.")] = None,
+) -> None:
+    """Carry a recipe out. What is done is not done again; what was stopped goes on."""
+    from rich.console import Console
+
+    from lingraft.core.artifact import Store
+    from lingraft.core.engine import execute
+    from lingraft.core.run import Run
+    from lingraft.core.screen import Screen
+    from lingraft.stages import PRELOAD
+
+    with _user_errors():
+        loaded, steps = _plan(recipe, override, store)
+        kept = Store(store)
+        current = Run(kept, name or loaded.name)
+        with Screen(Console(stderr=True)) as screen:
+            execute(loaded, steps, kept, current, screen, PRELOAD)
+    for page in sorted(current.folder.glob("*/report.html")):
+        typer.echo(f"report: {page}")
+    for exported in sorted(current.folder.glob("*/hf")):
+        typer.echo(f"model:  {exported}")
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(help="The name of a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Every figure, as JSON.")] = False,
+    store: StoreFolder = DEFAULT_STORE,
+) -> None:
+    """Show the figures of a run."""
+    import json
+
+    from rich.console import Console
+
+    from lingraft.core.artifact import Store
+    from lingraft.core.run import Run
+    from lingraft.core.tables import run_table
+
+    with _user_errors():
+        artifacts = dict(Run(Store(store), run).artifacts())
+    if as_json:
+        steps = {name: found and dict(found.manifest) for name, found in artifacts.items()}
+        typer.echo(json.dumps({"run": run, "steps": steps}, ensure_ascii=False, indent=1))
+    else:
+        Console().print(run_table(run, artifacts))
+
+
+def _plan(name: str, override: list[str] | None, store: Path) -> "tuple[Recipe, list[Step]]":
+    from lingraft.core.artifact import Store
+    from lingraft.core.plan import plan
+    from lingraft.core.recipe import load
+    from lingraft.core.shipped import find
+    from lingraft.stages import table
+
+    stages = table()
+    recipe = load(find(name), stages, override or ())
+    return recipe, plan(recipe, stages, Store(store))
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    from lingraft.core.errors import LingraftError
+
+    try:
+        yield
+    except LingraftError as error:
+        _stop(str(error), 2)
+    except KeyboardInterrupt:
+        _stop("stopped; the same command goes on from here.", 130)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """The entry point of the `lingraft` command."""
+    sys.exit(app())

@@ -1,0 +1,187 @@
+"""Several models on the same held-out text: bits per byte with intervals, samples, speed."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lingraft.core.artifact import write_json
+from lingraft.core.progress import SILENT, Progress
+from lingraft.corpus import shards
+from lingraft.corpus.language import Language
+
+from . import bits, generate, statistics
+from .bits import Bits
+from .generate import Loaded
+
+STREAMS = ("target", "replay")
+EVERY_SOURCE = "all"
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """The held-out documents of one stream."""
+
+    stream: str
+    language: Language
+    texts: list[str]
+    sources: list[str]
+
+    def of(self, source: str, records: Sequence[Bits]) -> list[Bits]:
+        """The records of one source, or of all."""
+        return [r for r, s in zip(records, self.sources, strict=True) if source in (EVERY_SOURCE, s)]
+
+    def parts(self) -> list[str]:
+        """`all`, and each source where there are several."""
+        names = sorted(set(self.sources))
+        return [EVERY_SOURCE, *(names if len(names) > 1 else [])]
+
+
+def load(folder: Path, *, trust_remote_code: bool = False) -> Loaded:
+    """A model for evaluation: float32 on a CPU, as it is stored on a GPU."""
+    device, dtype = ("cuda", "auto") if torch.cuda.is_available() else ("cpu", torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, trust_remote_code=trust_remote_code, use_safetensors=True
+    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+    return Loaded(model.to(device).eval(), tokenizer)
+
+
+def held_out(corpus: Path, languages: Mapping[str, Language], max_documents: int | None) -> list[HeldOut]:
+    """The held-out documents of a corpus artifact, the first `max_documents` of every stream."""
+    found = []
+    for stream in STREAMS:
+        if stream not in languages or not (corpus / stream).exists():
+            continue
+        rows = list(shards.documents(corpus, stream, "held_out"))[:max_documents]
+        if rows:
+            found.append(HeldOut(stream, languages[stream], [row[0] for row in rows], [row[1] for row in rows]))
+    return found
+
+
+def measure_bits(
+    models: Mapping[str, Path],
+    texts: Sequence[HeldOut],
+    folder: Path,
+    *,
+    context_tokens: int,
+    trust_remote_code: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, dict[str, list[Bits]]]:
+    """Bits of every document by model and stream; each model's are kept in `folder` as soon as they are there."""
+    measured = {}
+    for name, path in models.items():
+        kept = folder / f"bits-{name}.json"
+        if not kept.exists():
+            loaded = load(path, trust_remote_code=trust_remote_code)
+            streams = {
+                text.stream: [
+                    dataclasses.asdict(record)
+                    for record in bits.measure(
+                        loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
+                    )
+                ]
+                for text in texts
+            }
+            write_json(kept, streams)
+        streams = json.loads(kept.read_text(encoding="utf-8"))
+        measured[name] = {stream: [Bits(**record) for record in records] for stream, records in streams.items()}
+    return measured
+
+
+def bits_table(
+    measured: Mapping[str, Mapping[str, list[Bits]]], texts: Sequence[HeldOut], *, seed: int
+) -> list[dict[str, Any]]:
+    """A row for every stream, source and model: bits per byte with intervals, and the gap to the first model."""
+    rows = []
+    first = next(iter(measured))
+    for text in texts:
+        for source in text.parts():
+            against = text.of(source, measured[first][text.stream])
+            for model, streams in measured.items():
+                records = text.of(source, streams[text.stream])
+                interval = statistics.bits_per_byte(records, seed=seed)
+                rows.append(
+                    {
+                        "model": model,
+                        "stream": text.stream,
+                        "source": source,
+                        "documents": len(records),
+                        "bytes": sum(record.bytes for record in records),
+                        "bits_per_byte": interval.value,
+                        "low": interval.low,
+                        "high": interval.high,
+                        "against_base": None if model == first else _against(records, against, seed),
+                    }
+                )
+    return rows
+
+
+def _against(records: list[Bits], base: list[Bits], seed: int) -> dict[str, float]:
+    gap = statistics.difference(records, base, seed=seed)
+    return {
+        "difference": gap.value,
+        "low": gap.low,
+        "high": gap.high,
+        "relative": gap.value / bits.bits_per_byte(base),
+    }
+
+
+def fertility_table(measured: Mapping[str, Mapping[str, list[Bits]]], texts: Sequence[HeldOut]) -> list[dict[str, Any]]:
+    """Bytes per token and tokens per whitespace word of every model's tokenizer on the held-out text."""
+    rows = []
+    for text in texts:
+        words = sum(len(document.split()) for document in text.texts)
+        for model, streams in measured.items():
+            tokens = sum(record.tokens for record in streams[text.stream])
+            size = sum(record.bytes for record in streams[text.stream])
+            rows.append(
+                {
+                    "model": model,
+                    "stream": text.stream,
+                    "bytes_per_token": size / tokens,
+                    "tokens_per_word": tokens / words if text.language.spaces else None,
+                }
+            )
+    return rows
+
+
+def first_words(text: str, characters: int) -> str:
+    """The beginning of a text, cut after a whole word."""
+    if len(text) <= characters:
+        return text
+    return text[:characters].rsplit(None, 1)[0]
+
+
+def write_samples(
+    models: Mapping[str, Path],
+    prompts: Sequence[tuple[str, str]],
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    trust_remote_code: bool = False,
+    progress: Progress = SILENT,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Continuations of (stream, prompt) by every model, and the speed of each on the target prompts."""
+    loaded = {name: load(path, trust_remote_code=trust_remote_code) for name, path in models.items()}
+    samples = [{"stream": stream, "prompt": prompt, "continuations": {}} for stream, prompt in prompts]
+    for name, model in progress.track(loaded.items(), "writing samples", len(loaded), "models"):
+        texts = generate.continue_prompts(
+            model,
+            [prompt for _, prompt in prompts],
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+        )
+        for sample, text in zip(samples, texts, strict=True):
+            sample["continuations"][name] = text
+    target = [prompt for stream, prompt in prompts if stream == "target"]
+    speed = generate.speeds(loaded, target, new_tokens=max_new_tokens) if target else {}
+    return samples, [{"model": name, **rates} for name, rates in speed.items()]

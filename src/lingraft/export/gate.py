@@ -1,0 +1,88 @@
+"""The export gate: a fresh process loads the exported folder and must give the same token ids and logits."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from lingraft.core.errors import StageError
+
+# Nothing of lingraft: what runs here is what any other program does with the folder.
+READER = """
+import json, sys
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, texts, out = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+results = {}
+with open(texts, encoding="utf-8") as file, torch.inference_mode():
+    for index, text in enumerate(json.load(file)):
+        ids = tokenizer(text, return_tensors="pt")["input_ids"][:, :128]
+        results[f"ids.{index}"] = ids
+        results[f"logits.{index}"] = model(input_ids=ids).logits
+save_file(results, out)
+"""
+
+
+def check(model: Path, exported: Path, texts: Sequence[str], *, trust_remote_code: bool = False) -> dict[str, Any]:
+    """Compare the exported folder, loaded in a fresh process, with the model it was made from.
+
+    Reads the first 128 tokens of every text, in float32 on the CPU. Raises StageError unless all token ids and all
+    logits are identical.
+    """
+    theirs = _read_afresh(exported, texts)
+    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=trust_remote_code)
+    ours = AutoModelForCausalLM.from_pretrained(
+        model, dtype=torch.float32, local_files_only=True, trust_remote_code=trust_remote_code, use_safetensors=True
+    ).eval()
+    same_ids, largest = True, 0.0
+    with torch.inference_mode():
+        for index, text in enumerate(texts):
+            ids = tokenizer(text, return_tensors="pt")["input_ids"][:, :128]
+            same_ids = same_ids and torch.equal(ids, theirs[f"ids.{index}"])
+            if same_ids:
+                gap = ours(input_ids=ids).logits - theirs[f"logits.{index}"]
+                largest = max(largest, gap.abs().max().item())
+    verdict = {
+        "token_ids_identical": same_ids,
+        "logits_identical": same_ids and largest == 0.0,
+        "max_logit_difference": largest,
+        "texts": len(texts),
+    }
+    if not verdict["logits_identical"]:
+        raise StageError(
+            f"the exported folder does not give what the model gives: {verdict}.",
+            where=exported,
+            remedy="Look for a tokenizer or config file that the export did not take along.",
+        )
+    return verdict
+
+
+def _read_afresh(exported: Path, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    with TemporaryDirectory() as scratch:
+        listed, out = Path(scratch) / "texts.json", Path(scratch) / "results.safetensors"
+        listed.write_text(json.dumps(list(texts), ensure_ascii=False), encoding="utf-8")
+        process = subprocess.run(
+            [sys.executable, "-I", "-c", READER, str(exported), str(listed), str(out)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+        )
+        if process.returncode != 0:
+            raise StageError(
+                f"a fresh process could not load the exported folder:\n{process.stderr[-2000:]}",
+                where=exported,
+                remedy="Try AutoModelForCausalLM.from_pretrained on the folder by hand.",
+            )
+        return load_file(out)

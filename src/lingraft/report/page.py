@@ -1,0 +1,55 @@
+"""The report as one HTML file that asks nothing of the network."""
+
+import base64
+import functools
+import gzip
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from . import figures, format, headline, tables
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write(report: Mapping[str, Any], folder: Path) -> Path:
+    """The path of `folder`/report.html, one page that shows every part the report has and leaves out the others.
+
+    The same report gives the same bytes. plotly.js travels inside, compressed, only when there are curves to draw.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+    )
+    environment.filters.update(format.FILTERS)
+    environment.globals.update(tables=tables, headline=headline)
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    curves = figures.curves(report)
+    library = get_plotlyjs() if curves else ""
+    page = environment.get_template("page.html").render(
+        report,
+        report=report,
+        names={stream: headline.language(report, stream) for stream in tables.STREAMS},
+        curves=curves,
+        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        library=Markup(_packed(library)) if curves else "",
+        allowed_scripts=" ".join(_content_hash(text) for text in (script, library)) if curves else "'none'",
+    )
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@functools.cache
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _content_hash(script: str) -> str:
+    """What a Content-Security-Policy calls an inline script by."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,0 +1,29 @@
+"""The table of stages, in the order in which data flows. Each file here is one stage: config, check, run."""
+
+import importlib
+
+from lingraft.core.stage import Stage
+
+KINDS = {
+    "base": "lingraft.stages.base:STAGE",
+    "corpus": "lingraft.stages.corpus:STAGE",
+    "tokenizer": "lingraft.stages.tokenizer:STAGE",
+    "graft": "lingraft.stages.graft:STAGE",
+    "pack": "lingraft.stages.pack:STAGE",
+    "pretrain": "lingraft.stages.pretrain:STAGE",
+    "evaluate": "lingraft.stages.evaluate:STAGE",
+    "export": "lingraft.stages.export:STAGE",
+    "report": "lingraft.stages.report:STAGE",
+}
+
+# What the processes of the steps need and is slow to import: the fork server has it ready for all of them.
+PRELOAD = ("torch", "transformers.models.auto.modeling_auto", "transformers.trainer", "pyarrow.parquet", "pandas")
+
+
+def table() -> dict[str, Stage]:
+    """Every stage by its kind."""
+    found = {}
+    for kind, place in KINDS.items():
+        module, _, name = place.partition(":")
+        found[kind] = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,165 @@
+"""base: the pretrained model to adapt, from a local folder or the hub, checked and linked into the store."""
+
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lingraft.core.errors import InputError
+from lingraft.core.hub import commit
+from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
+
+TOKENIZER = "tokenizer.json"
+UNWANTED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "original/*")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+
+
+class Base(StageConfig):
+    """A model in Hugging Face form."""
+
+    kind: Literal["base"] = "base"
+    model: str = Field(description="A folder (relative to the recipe) or a hub id: mistralai/Mistral-7B-v0.1.")
+    revision: str | None = Field(None, description="Commit, tag or branch on the hub.")
+    trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
+
+
+def check(context: Check) -> None:
+    """The folder is there and holds config, safetensors and a tokenizer. A hub id is looked up."""
+    folder = _local(context)
+    if folder is None:
+        _commit(context.config)
+        return
+    _check_folder(folder)
+
+
+def outside(context: Check) -> dict[str, str]:
+    """The content of a local folder's files, or the commit on the hub."""
+    folder = _local(context)
+    if folder is None:
+        return {"model": f"{context.config.model}@{_commit(context.config)}", "revision": ""}
+    return {"model": " ".join(f"{path.name}:{context.content_hash(path)}" for path in _files(folder))}
+
+
+def forecast(context: Check) -> Forecast:
+    """Parameters and sizes, from the headers of the weights."""
+    folder = _local(context)
+    if folder is None:
+        return Forecast(reads=f"hub {context.config.model}", writes="links to the hub cache")
+    figures = _figures(folder, context.config)
+    return Forecast(reads=str(folder), writes="links", disk_bytes=4096, seconds=1, figures=figures)
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Link the base's files into the artifact; figures of the model."""
+    source = (job.recipe_folder / job.config.model).resolve()
+    if not source.is_dir():
+        from huggingface_hub import snapshot_download
+
+        job.progress.start(f"fetching {job.config.model}")
+        commit = _commit(job.config)
+        source = Path(snapshot_download(job.config.model, revision=commit, ignore_patterns=list(UNWANTED)))
+        _check_folder(source)
+    for path in _files(source):
+        link = job.folder / path.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.resolve())
+    return _figures(source, job.config)
+
+
+def _local(context: Check) -> Path | None:
+    """The folder that the recipe means, or None for a hub id. Raises InputError when it can be neither."""
+    name = context.config.model
+    folder = Path(os.path.normpath(context.recipe.folder / name))
+    if folder.is_dir():
+        return folder
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise InputError(
+            f'there is no folder "{name}", and it is no hub id of the form owner/name.',
+            where=folder,
+            remedy="A relative folder is looked for beside the recipe file. Set base.model.",
+        )
+    return None
+
+
+def _commit(config: Base) -> str:
+    return commit(config.model, config.revision, "model")
+
+
+def _files(folder: Path) -> list[Path]:
+    names = [
+        p
+        for p in sorted(folder.iterdir())
+        if p.is_file() and p.suffix in (".json", ".safetensors", ".model", ".jinja", ".py")
+    ]
+    return [path for path in names if path.name != "artifact.json"]
+
+
+def _check_folder(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in names:
+        raise InputError("this is no model folder: there is no config.json.", where=folder, remedy="Set base.model.")
+    if not any(name.endswith(".safetensors") for name in names):
+        pickles = [name for name in names if name.endswith(PICKLES)]
+        found = f"only {pickles[0]}, a pickle that can run code when it is opened" if pickles else "none at all"
+        raise InputError(
+            f"the weights must be safetensors, and there are {found}.",
+            where=folder,
+            remedy="Convert them once where you trust them: "
+            "AutoModelForCausalLM.from_pretrained(folder).save_pretrained(new_folder).",
+        )
+    if TOKENIZER not in names:
+        raise InputError(
+            f"the base has no {TOKENIZER}.",
+            where=folder,
+            remedy="AutoTokenizer.from_pretrained(...).save_pretrained(folder) writes one beside the weights.",
+        )
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"config.json is not valid JSON: {error}", where=folder / "config.json") from error
+    if "model_type" not in config:
+        raise InputError("config.json names no model_type.", where=folder / "config.json")
+
+
+def _figures(folder: Path, base: Base) -> dict[str, Any]:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    parameters, dtype, size = 0, None, 0
+    for path in sorted(folder.glob("*.safetensors")):
+        size += path.stat().st_size
+        for name, tensor in _header(path).items():
+            if name != "__metadata__":
+                count = 1
+                for side in tensor["shape"]:
+                    count *= side
+                parameters += count
+                dtype = dtype or tensor["dtype"]
+    return {
+        "model": base.model,
+        "trust_remote_code": base.trust_remote_code,
+        "model_type": config["model_type"],
+        "parameters": parameters,
+        "dtype": dtype,
+        "weight_bytes": size,
+        "vocabulary": config.get("vocab_size"),
+        "hidden_size": config.get("hidden_size"),
+        "layers": config.get("num_hidden_layers"),
+        "max_positions": config.get("max_position_embeddings"),
+        "tied": config.get("tie_word_embeddings"),
+    }
+
+
+def _header(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        length = file.read(8)
+        try:
+            return json.loads(file.read(struct.unpack("<Q", length)[0]))
+        except (struct.error, json.JSONDecodeError, UnicodeDecodeError, MemoryError, OverflowError) as error:
+            raise InputError(
+                "this is not a whole safetensors file.", where=path, remedy="Download or copy it again."
+            ) from error
+
+
+STAGE = Stage("base", 1, Base, makes=("model", "tokenizer"), run=run, check=check, outside=outside, forecast=forecast)

@@ -1,0 +1,112 @@
+"""corpus: read the target and replay texts, clean, deduplicate, split into training and held-out text."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lingraft.core.errors import RecipeError
+from lingraft.core.hub import commit
+from lingraft.core.outside import TextSource
+from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
+
+
+class Corpus(StageConfig):
+    """Which texts, and how much of them is held out."""
+
+    kind: Literal["corpus"] = "corpus"
+    target: list[TextSource] = Field(min_length=1, description="Text in the language to graft.")
+    replay: list[TextSource] = Field([], description="Text in the language to keep.")
+    held_out_docs: int = Field(200, ge=1, description="Documents of each stream kept out of training, whole groups.")
+    max_document_bytes: int = Field(10_000_000, ge=1, description="A longer document is a bad record.")
+    max_bad_share: float = Field(0.01, ge=0, le=1, description="Share of bad records above which the stage stops.")
+
+
+def check(context: Check) -> None:
+    """Both languages are known and every file or local data set is there."""
+    from lingraft.corpus import files, find
+
+    find(context.settings.language)
+    if context.settings.replay:
+        find(context.settings.replay)
+    elif context.config.replay:
+        raise RecipeError(
+            "there are replay texts, but the recipe does not say in which language.",
+            where="corpus.replay",
+            remedy="Add `replay: en` (or another code) beside `language:`.",
+        )
+    for source in (*context.config.target, *context.config.replay):
+        files(source, context.recipe.folder)
+
+
+def outside(context: Check) -> dict[str, str]:
+    """The content of every file; the revision of a data set on the hub."""
+    from lingraft.corpus import files
+
+    identities = {}
+    for stream in ("target", "replay"):
+        for index, source in enumerate(getattr(context.config, stream)):
+            paths = files(source, context.recipe.folder)
+            key = "path" if source.path is not None else "dataset"
+            identity = " ".join(f"{path.name}:{context.content_hash(path)}" for path in paths)
+            if not paths:
+                identity = f"{source.dataset}@{commit(str(source.dataset), source.revision, 'dataset')}"
+            identities[f"{stream}.{index}.{key}"] = identity
+    return identities
+
+
+def forecast(context: Check) -> Forecast:
+    """Sizes from those of the files; compressed text is taken to be 2.7 times as long."""
+    from lingraft.corpus import files
+
+    sizes = {}
+    for stream in ("target", "replay"):
+        paths = [p for source in getattr(context.config, stream) for p in files(source, context.recipe.folder)]
+        sizes[stream] = sum(p.stat().st_size * (2.7 if p.suffix in (".gz", ".zst") else 1) for p in paths)
+    total = sum(sizes.values())
+    # 5 kB is a usual document; nothing has been counted yet.
+    held_out = {name: min(0.2 * size, 5e3 * context.config.held_out_docs) for name, size in sizes.items()}
+    streams = {
+        name: {"train": {"bytes": size - held_out[name]}, "held_out": {"bytes": held_out[name]}}
+        for name, size in sizes.items()
+        if size
+    }
+    sources = len(context.config.target) + len(context.config.replay)
+    return Forecast(
+        reads=f"{sources} sources",
+        writes="parquet",
+        memory_bytes=3e8,
+        disk_bytes=total / 2,
+        seconds=total / 20e6 + 1,
+        figures={"streams": streams},
+    )
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Build the corpus; see `lingraft.corpus.build`."""
+    from lingraft.corpus.build import build
+
+    config = job.config
+    return build(
+        config.target,
+        config.replay,
+        job.folder,
+        base_folder=job.recipe_folder,
+        held_out_docs=config.held_out_docs,
+        max_document_bytes=config.max_document_bytes,
+        max_bad_share=config.max_bad_share,
+        seed=job.settings.seed,
+        progress=job.progress,
+    )
+
+
+STAGE = Stage(
+    "corpus",
+    1,
+    Corpus,
+    makes=("text",),
+    run=run,
+    uses=("language", "replay", "seed"),
+    check=check,
+    outside=outside,
+    forecast=forecast,
+)

@@ -1,0 +1,162 @@
+"""pretrain: continue the pretraining of a model on the mixed streams."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from lingraft.core.errors import RecipeError
+from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
+
+MODEL_FLOPS_SHARE = 0.5
+"""Of the speed of matrix products, what a training reaches on a CPU; the rest is attention, norms, optimizer."""
+
+
+class Pretrain(StageConfig):
+    """How long, on which mix, and how fast the weights move."""
+
+    kind: Literal["pretrain"] = "pretrain"
+    model: Annotated[str | None, Needs("model")] = None
+    data: Annotated[str | None, Needs("tokens")] = None
+    corpus: Annotated[str | None, Needs("text")] = Field(None, description="Its held-out text gives the curve.")
+    train: Literal["full"] = "full"
+    mix: dict[Literal["target", "replay"], Annotated[float, Field(ge=0)]] = Field(
+        {"target": 1.0}, description="Shares of tokens: {target: 0.75, replay: 0.25}."
+    )
+    budget_bytes: float | None = Field(None, gt=0, description="Text to show, in bytes.")
+    budget_tokens: float | None = Field(None, gt=0, description="Text to show, in tokens.")
+    epochs: float | None = Field(None, gt=0, description="Text to show, in passes over the target.")
+    batch_tokens: int = Field(8192, ge=8, description="Tokens an optimizer step sees.")
+    micro_batch_sequences: int | None = Field(None, ge=1, description="Sequences at once in memory; all by default.")
+    lr: float = Field(1e-4, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_share: float = Field(0.01, ge=0, lt=1)
+    weight_decay: float = Field(0.1, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    precision: Literal["bf16", "fp32"] = "bf16"
+    curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
+    curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
+    checkpoint_minutes: float = Field(10.0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "Pretrain":
+        if sum(budget is not None for budget in (self.budget_bytes, self.budget_tokens, self.epochs)) != 1:
+            raise ValueError("give exactly one of budget_bytes, budget_tokens and epochs")
+        if not self.mix.get("target"):
+            raise ValueError("the mix needs a share of target above 0")
+        return self
+
+
+def check(context: Check) -> None:
+    """The batch is made of whole sequences, and model and tokens share a tokenizer."""
+    config, stages = context.config, context.recipe.stages
+    sequence_tokens = stages[config.data].sequence_tokens
+    multiple = sequence_tokens * (config.micro_batch_sequences or 1)
+    if config.batch_tokens % multiple:
+        raise RecipeError(
+            f"batch_tokens ({config.batch_tokens}) is no multiple of {multiple}, "
+            f"the tokens of {config.micro_batch_sequences or 1} sequences of {sequence_tokens}.",
+            where="batch_tokens",
+            remedy=f"Set it to {max(1, round(config.batch_tokens / multiple)) * multiple}.",
+        )
+    if config.mix.get("replay") and not stages[stages[config.data].corpus].replay:
+        raise RecipeError(
+            "the mix has replay, and the corpus has no replay texts.",
+            where="mix.replay",
+            remedy="Give corpus.replay sources, or leave replay out of the mix.",
+        )
+    ours, theirs = _tokenizer_of(config.model, stages), _tokenizer_of(config.data, stages)
+    if ours != theirs:
+        raise RecipeError(
+            f'the model "{config.model}" has the tokenizer of "{ours}", '
+            f'the tokens of "{config.data}" have that of "{theirs}".',
+            where="data",
+            remedy=f'Put the pack stage after "{ours}", or set its tokenizer.',
+        )
+
+
+def _tokenizer_of(name: str, stages: Any) -> str:
+    """The step that made the tokenizer which a model or packed text goes by."""
+    config = stages[name]
+    while config.kind not in ("base", "tokenizer"):
+        name = config.model if config.kind == "pretrain" else config.tokenizer
+        config = stages[name]
+    return name
+
+
+def forecast(context: Check) -> Forecast:
+    """Tokens from the budget, 6 FLOPs a token and weight, time from the speed of matrix products on this machine."""
+    from lingraft.core.machine import matmul_flops_per_second
+
+    config = context.config
+    model, data = context.figures[config.model], context.figures[config.data]
+    bytes_per_token = data["text_bytes"] / max(1, data["tokens"])
+    target_tokens = data["streams"]["target"]["text_bytes"] / bytes_per_token
+    share = config.mix["target"] / sum(config.mix.values())
+    tokens = (
+        config.budget_tokens
+        or (config.budget_bytes or 0) / bytes_per_token
+        or (config.epochs or 0) * target_tokens / share
+    )
+    parameters = model.get("parameters") or 0
+    flops = 6 * parameters * tokens
+    logits = (config.micro_batch_sequences or config.batch_tokens // data["sequence_tokens"]) * data["sequence_tokens"]
+    return Forecast(
+        reads="model, token shards",
+        writes="a model folder",
+        tokens=tokens,
+        flops=flops,
+        memory_bytes=5e8 + 16 * parameters + 12 * logits * (model.get("vocabulary") or 0),
+        disk_bytes=3 * 12 * parameters,
+        seconds=10 + flops / (MODEL_FLOPS_SHARE * matmul_flops_per_second()),
+        figures=model,
+    )
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Train; see `lingraft.train.pretrain`."""
+    from lingraft.train.pretrain import Settings, check_same_tokenizer, pretrain
+
+    config, model, data = job.config, job.inputs[job.config.model], job.inputs[job.config.data]
+    check_same_tokenizer(model.folder, data.figures["tokenizer_sha256"])
+    settings = Settings(
+        mix=config.mix,
+        sequence_tokens=data.figures["sequence_tokens"],
+        batch_tokens=config.batch_tokens,
+        micro_batch_sequences=config.micro_batch_sequences,
+        lr=config.lr,
+        schedule=config.schedule,
+        warmup_share=config.warmup_share,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        precision=config.precision,
+        budget_bytes=config.budget_bytes,
+        budget_tokens=config.budget_tokens,
+        epochs=config.epochs,
+        curve_points=config.curve_points,
+        curve_documents=config.curve_documents,
+        checkpoint_minutes=config.checkpoint_minutes,
+        seed=job.settings.seed,
+    )
+    figures = pretrain(
+        model.folder,
+        data.folder,
+        job.inputs[config.corpus].folder,
+        job.folder,
+        settings,
+        trust_remote_code=model.figures["trust_remote_code"],
+        progress=job.progress,
+    )
+    return {**model.figures, **figures}
+
+
+STAGE = Stage(
+    "pretrain",
+    1,
+    Pretrain,
+    makes=("model", "tokenizer"),
+    run=run,
+    uses=("seed",),
+    no_effect=frozenset({"checkpoint_minutes"}),
+    check=check,
+    forecast=forecast,
+)

@@ -1,0 +1,79 @@
+"""report: one page that shows the whole run with its evidence, and the same figures as JSON."""
+
+from typing import Annotated, Any, Literal
+
+from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
+
+
+class Report(StageConfig):
+    """What the page shows."""
+
+    kind: Literal["report"] = "report"
+    steps: Annotated[list[str] | None, Needs(ANYTHING)] = None
+
+
+def forecast(context: Check) -> Forecast:
+    """One page."""
+    return Forecast(reads="every figure", writes="report.html", disk_bytes=6e6, seconds=3)
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Collect the figures of the steps and write the page; see `lingraft.report.page`."""
+    from lingraft.core.artifact import write_json
+    from lingraft.report.page import write
+
+    report = collect(job)
+    write_json(job.folder / "report.json", report)
+    page = write(report, job.folder)
+    return {"page": page.name}
+
+
+def collect(job: Job) -> dict[str, Any]:
+    """Everything the page shows, as plain JSON."""
+    from lingraft.corpus import find
+
+    inputs = {name: job.inputs[name] for name in job.config.steps}
+    found: dict[str, Any] = {}
+    for name, step in inputs.items():
+        if step.kind == "pretrain":
+            found.setdefault("training", []).append(_training(name, step.figures))
+        elif step.kind != "base":
+            found[step.kind] = step.figures
+    base = inputs["base"].figures
+    manifests = {name: step.manifest for name, step in inputs.items()}
+    return {
+        "run": {
+            "base": {key: base[key] for key in ("model", "parameters", "vocabulary", "dtype")},
+            "language": _language(find(job.settings.language)),
+            "replay": _language(find(job.settings.replay)) if job.settings.replay else None,
+            "seed": job.settings.seed,
+            "seconds": sum(manifest["seconds"] for manifest in manifests.values()),
+            "finished": max(manifest["finished"] for manifest in manifests.values()),
+            "recipe": job.resolved_recipe,
+        },
+        "steps": [
+            {
+                "name": name,
+                "kind": inputs[name].kind,
+                "version": manifest["stage_version"],
+                "fingerprint": manifest["fingerprint"],
+                **{key: manifest[key] for key in ("seconds", "inputs", "machine", "versions", "peak_memory_bytes")},
+            }
+            for name, manifest in manifests.items()
+        ],
+        **found,
+    }
+
+
+def _training(name: str, figures: Any) -> dict[str, Any]:
+    curves = {key: figures[key] for key in ("curve", "held_out_curve")}
+    rest = {key: value for key, value in figures.items() if key not in curves}
+    return {"name": name, "train": figures["train"], "figures": rest, **curves}
+
+
+def _language(language: Any) -> dict[str, Any]:
+    """A language as the page names it."""
+    return {key: getattr(language, key) for key in ("tag", "name", "script", "direction")}
+
+
+STAGE = Stage("report", 1, Report, makes=("report",), run=run, uses=("language", "replay", "seed"), forecast=forecast)

@@ -1,0 +1,155 @@
+"""What happens beside the training steps: progress, curves, held-out text, checkpoints."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import (
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from lingraft.core.errors import StageError
+from lingraft.core.progress import Progress
+from lingraft.evaluate import bits
+
+from . import checkpoints
+
+HELD_OUT = "held_out_"
+
+
+class Meter(TrainerCallback):
+    """Counts text, tokens and seconds, and keeps the curves in the trainer's own log, which checkpoints carry."""
+
+    trainer: Trainer
+
+    def __init__(self, row_bytes: np.ndarray, batch_sequences: int, sequence_tokens: int, progress: Progress) -> None:
+        self._bytes = np.concatenate([[0], np.cumsum(row_bytes.reshape(-1, batch_sequences).sum(axis=1))])
+        self._batch_tokens = batch_sequences * sequence_tokens
+        self._progress = progress
+        self._began = self._seconds_before = self._aside = 0.0
+
+    def position(self, step: int) -> dict[str, float]:
+        """Where a step stands: text bytes, tokens, and seconds of training without evaluation."""
+        return {"bytes": int(self._bytes[step]), "tokens": step * self._batch_tokens, "seconds": self._seconds()}
+
+    def aside(self, seconds: float) -> None:
+        """Leave this much time out: it was not spent on training."""
+        self._aside += seconds
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        earlier = [entry["seconds"] for entry in state.log_history if "seconds" in entry]
+        self._seconds_before = max(earlier, default=0.0)
+        self._began = time.monotonic()
+        self._progress.advance(state.global_step * self._batch_tokens)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._progress.advance(self._batch_tokens)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict, **_: Any
+    ) -> None:
+        if "loss" not in logs:
+            return
+        if not np.isfinite(logs["loss"]):
+            raise StageError(
+                f"the training loss is {logs['loss']} at step {state.global_step}.",
+                remedy="Lower pretrain.lr or raise pretrain.warmup_share, and run again.",
+            )
+        state.log_history[-1].update(self.position(state.global_step))
+        entry = {key: value for key, value in state.log_history[-1].items() if key not in ("step", "epoch")}
+        self._progress.event("loss", optimizer_step=state.global_step, **entry)
+
+    def curve(self) -> list[dict[str, float]]:
+        """Step, bytes, tokens, seconds, loss and learning rate along the training."""
+        keys = ("step", "bytes", "tokens", "seconds", "loss")
+        return [
+            {**{key: entry[key] for key in keys}, "lr": entry["learning_rate"]}
+            for entry in self.trainer.state.log_history
+            if "loss" in entry
+        ]
+
+    def held_out_curve(self) -> list[dict[str, Any]]:
+        """Step, bytes, tokens, seconds and bits per byte of every held-out stream along the training."""
+        points = []
+        for entry in self.trainer.state.log_history:
+            streams = {key.removeprefix(HELD_OUT): value for key, value in entry.items() if key.startswith(HELD_OUT)}
+            if streams:
+                keys = ("step", "bytes", "tokens", "seconds")
+                points.append({**{key: entry[key] for key in keys}, "bits_per_byte": streams})
+        return points
+
+    def figures(self) -> dict[str, float]:
+        """Seconds of training proper, and tokens a second over them."""
+        seconds = self._seconds()
+        return {"seconds": seconds, "tokens_per_second": (len(self._bytes) - 1) * self._batch_tokens / seconds}
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began - self._aside
+
+
+class HeldOut(TrainerCallback):
+    """Bits per byte of a few held-out documents of every stream, at even distances of text and at both ends."""
+
+    def __init__(
+        self,
+        documents: Mapping[str, Sequence[str]],
+        tokenizer: PreTrainedTokenizerBase,
+        context_tokens: int,
+        points: int,
+        meter: Meter,
+    ) -> None:
+        self._documents, self._tokenizer, self._context_tokens = documents, tokenizer, context_tokens
+        self._points, self._meter = points, meter
+        self._steps: set[int] = set()
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any, **_: Any
+    ) -> None:
+        ends = np.array([self._meter.position(step)["bytes"] for step in range(state.max_steps + 1)])
+        marks = np.linspace(0, ends[-1], self._points)
+        self._steps = set(np.searchsorted(ends, marks).tolist())
+        if state.global_step == 0:
+            self._measure(state, model)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any, **_: Any
+    ) -> None:
+        if state.global_step in self._steps:
+            self._measure(state, model)
+
+    def _measure(self, state: TrainerState, model: Any) -> None:
+        began = time.monotonic()
+        position = self._meter.position(state.global_step)
+        model.eval()
+        results = {}
+        for stream, texts in self._documents.items():
+            records = bits.measure(model, self._tokenizer, texts, context_tokens=self._context_tokens)
+            results[HELD_OUT + stream] = bits.bits_per_byte(records)
+        model.train()
+        state.log_history.append({"step": state.global_step, **position, **results})
+        self._meter.aside(time.monotonic() - began)
+
+
+class Checkpoints(TrainerCallback):
+    """Asks for a checkpoint every so many minutes, and marks it as whole once it is written."""
+
+    def __init__(self, minutes: float) -> None:
+        self._seconds, self._last = minutes * 60, time.monotonic()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        if time.monotonic() - self._last >= self._seconds and state.global_step < state.max_steps:
+            control.should_save = True
+        return control
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        checkpoints.seal(Path(args.output_dir) / f"{checkpoints.PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+        self._last = time.monotonic()

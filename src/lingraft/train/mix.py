@@ -1,0 +1,89 @@
+"""Mixing streams by tokens: which sequence comes when, known before the first step and the same after a restart."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from lingraft.core.errors import StageError
+
+from .pack import Shard
+
+
+def order(
+    sequence_bytes: Mapping[str, np.ndarray],
+    shares: Mapping[str, float],
+    *,
+    seed: int,
+    budget_bytes: float | None = None,
+    budget_tokens: float | None = None,
+    epochs: float | None = None,
+    sequence_tokens: int,
+    multiple: int,
+) -> np.ndarray:
+    """The sequences of a whole training as rows (stream index, sequence index), shape (num_sequences, 2).
+
+    All sequences have the same number of tokens, so shares of sequences are shares of tokens. At every point the
+    stream that lags most behind its share comes next. A stream is shuffled anew for every pass over it. Ends when
+    the text shown reaches the budget (one of the three; `epochs` counts passes over the first stream), rounded up
+    to a whole number of batches of `multiple` sequences.
+    """
+    names = list(shares)
+    total = sum(shares.values())
+    wanted = np.array([shares[name] / total for name in names])
+    for name, share in zip(names, wanted, strict=True):
+        if share > 0 and len(sequence_bytes[name]) == 0:
+            raise StageError(
+                f"the mix asks for {share:.0%} of {name}, and there is no {name} text.",
+                remedy=f"Give the corpus stage {name} sources, or leave {name} out of the mix.",
+            )
+    passes = {name: _Passes(len(sequence_bytes[name]), seed, index) for index, name in enumerate(names)}
+    taken = np.zeros(len(names))
+    rows, shown = [], 0
+    limit = budget_bytes
+    if budget_tokens is not None:
+        limit = budget_tokens / sequence_tokens
+    elif epochs is not None:
+        limit = epochs * len(sequence_bytes[names[0]])
+    while shown < limit or len(rows) % multiple:
+        index = int(np.argmax(wanted * (len(rows) + 1) - taken))
+        name = names[index]
+        sequence = passes[name].next()
+        taken[index] += 1
+        rows.append((index, sequence))
+        if budget_bytes is not None:
+            shown += int(sequence_bytes[name][sequence])
+        elif budget_tokens is not None:
+            shown += 1
+        else:
+            shown = int(taken[0])
+    return np.array(rows, dtype=np.int64)
+
+
+class _Passes:
+    """Endless passes over a stream, each in an order of its own."""
+
+    def __init__(self, size: int, seed: int, stream: int) -> None:
+        self._size, self._key, self._taken = size, (seed, stream), 0
+        self._order = np.zeros(0, dtype=np.int64)
+
+    def next(self) -> int:
+        number, place = divmod(self._taken, self._size)
+        if place == 0:
+            self._order = np.random.default_rng((*self._key, number)).permutation(self._size)
+        self._taken += 1
+        return int(self._order[place])
+
+
+class Mixture(Dataset):
+    """The sequences of a training in their order; what a data loader reads."""
+
+    def __init__(self, shards: list[Shard], rows: np.ndarray) -> None:
+        self._shards, self._rows = shards, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        stream, sequence = self._rows[index]
+        return self._shards[stream][sequence]

@@ -1,0 +1,223 @@
+"""Continued pretraining on packed, mixed streams with Hugging Face's Trainer."""
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer_utils import set_seed
+
+from lingraft.core.errors import InputError, StageError
+from lingraft.core.outside import sha256
+from lingraft.core.progress import SILENT, Progress
+from lingraft.corpus import shards
+from lingraft.tokenizer import family
+
+from . import checkpoints, mix
+from .callbacks import Checkpoints, HeldOut, Meter
+from .pack import STREAMS, Shard
+
+SCHEDULERS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the budget is one of bytes of text, tokens, or passes over the target."""
+
+    mix: Mapping[str, float]
+    sequence_tokens: int
+    batch_tokens: int
+    micro_batch_sequences: int | None
+    lr: float
+    schedule: str
+    warmup_share: float
+    weight_decay: float
+    max_grad_norm: float
+    precision: str
+    budget_bytes: float | None
+    budget_tokens: float | None
+    epochs: float | None
+    curve_points: int
+    curve_documents: int
+    checkpoint_minutes: float
+    seed: int
+
+
+def pretrain(
+    model: Path,
+    packed: Path,
+    corpus: Path,
+    folder: Path,
+    settings: Settings,
+    *,
+    trust_remote_code: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Train every weight of the model on the mix; the trained model stands in `folder`, figures come back.
+
+    Weights are trained in float32 and saved in the base's own dtype. A stopped training goes on from its newest
+    whole checkpoint, and on a CPU ends with the same bits as one that was never stopped.
+    """
+    rows, streams, sizes = training_order(packed, settings)
+    tokenizer = family.open(model)
+    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows)
+    set_seed(settings.seed)
+    trained, dtype = _load(model, settings.sequence_tokens, trust_remote_code)
+    batch_sequences = settings.batch_tokens // settings.sequence_tokens
+    micro = settings.micro_batch_sequences or batch_sequences
+    steps = len(rows) // batch_sequences
+    arguments = TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=batch_sequences // micro,
+        max_steps=steps,
+        learning_rate=settings.lr,
+        lr_scheduler_type=SCHEDULERS[settings.schedule],
+        warmup_steps=math.ceil(settings.warmup_share * steps),
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=settings.precision == "bf16",
+        train_sampling_strategy="sequential",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        save_strategy="no",
+        save_total_limit=2,
+        logging_steps=max(1, steps // 200),
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        seed=settings.seed,
+        use_cpu=not torch.cuda.is_available(),
+    )
+    held_out = {name: _first_documents(corpus, name, settings.curve_documents) for name in STREAMS}
+    meter = Meter(sizes, batch_sequences, settings.sequence_tokens, progress)
+    trainer = Trainer(
+        model=trained,
+        args=arguments,
+        train_dataset=data,
+        data_collator=_collate,
+        callbacks=[
+            meter,
+            HeldOut(
+                {k: v for k, v in held_out.items() if v},
+                tokenizer,
+                settings.sequence_tokens,
+                settings.curve_points,
+                meter,
+            ),
+            Checkpoints(settings.checkpoint_minutes),
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)
+    meter.trainer = trainer
+    newest = checkpoints.newest(folder / "checkpoints")
+    if newest is not None:
+        progress.event("resumed", checkpoint=newest.name)
+    progress.start("training", steps * settings.batch_tokens, "tokens")
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    _save(trained, dtype, model, folder)
+    parameters = sum(p.numel() for p in trained.parameters())
+    return {
+        "train": "full",
+        "parameters": parameters,
+        "trainable_parameters": parameters,
+        "steps": steps,
+        "tokens": steps * settings.batch_tokens,
+        "bytes": int(sizes.sum()),
+        "realized_mix": {name: float((rows[:, 0] == index).mean()) for index, name in enumerate(streams)},
+        "epochs": _epochs(rows, streams, packed, settings, pad_id),
+        "flops": training_flops(trained, steps * settings.batch_tokens),
+        **meter.figures(),
+        "curve": meter.curve(),
+        "held_out_curve": meter.held_out_curve(),
+    }
+
+
+def training_order(packed: Path, settings: Settings) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The rows of the whole training (see `mix.order`), the streams they index, and the text bytes of each row."""
+    streams = [name for name in STREAMS if settings.mix.get(name)]
+    for name in streams:
+        if not (packed / name).exists():
+            raise StageError(
+                f'the mix asks for {settings.mix[name]:.0%} of "{name}", and the corpus has no such text.',
+                where=packed,
+                remedy=f"Give the corpus stage {name} sources, or leave {name} out of the mix.",
+            )
+    shard_bytes = {name: np.load(packed / name / "sequence_bytes.npy", allow_pickle=False) for name in streams}
+    rows = mix.order(
+        shard_bytes,
+        {name: settings.mix[name] for name in streams},
+        seed=settings.seed,
+        budget_bytes=settings.budget_bytes,
+        budget_tokens=settings.budget_tokens,
+        epochs=settings.epochs,
+        sequence_tokens=settings.sequence_tokens,
+        multiple=settings.batch_tokens // settings.sequence_tokens,
+    )
+    sizes = np.array([shard_bytes[streams[stream]][sequence] for stream, sequence in rows])
+    return rows, streams, sizes
+
+
+def check_same_tokenizer(model: Path, tokenizer_sha256: str) -> None:
+    """Raise StageError unless the model's tokenizer is the one the text was packed with."""
+    if sha256(model / "tokenizer.json") != tokenizer_sha256:
+        raise StageError(
+            "the text was packed with another tokenizer than the model's.",
+            where=model,
+            remedy="Put the pack stage after the stage that makes this model, or name the right one in pack.tokenizer.",
+        )
+
+
+def training_flops(model: torch.nn.Module, tokens: float) -> float:
+    """6 FLOPs a token and matrix weight, forward and backward (Kaplan et al. 2020); a looked-up table costs none.
+
+    The product of attention scores is left out: it is small at the sequence lengths of continued pretraining.
+    """
+    looked_up = model.get_input_embeddings().weight.numel()
+    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    weights = sum(p.numel() for p in model.parameters()) - (0 if tied else looked_up)
+    return 6.0 * weights * tokens
+
+
+def _load(folder: Path, sequence_tokens: int, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
+    stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True, trust_remote_code=trust_remote_code, use_safetensors=True
+    )
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is not None and sequence_tokens > longest:
+        raise InputError(
+            f"sequences of {sequence_tokens} tokens are longer than the {longest} positions of the model.",
+            where=folder,
+            remedy=f"Set sequence_tokens of the pack stage to {longest} or less.",
+        )
+    return model, stored
+
+
+def _collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+    return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+
+
+def _first_documents(corpus: Path, stream: str, count: int) -> list[str]:
+    if not (corpus / stream).exists():
+        return []
+    return [text for (text, _, _), _ in zip(shards.documents(corpus, stream, "held_out"), range(count), strict=False)]
+
+
+def _epochs(rows: np.ndarray, streams: list[str], packed: Path, settings: Settings, pad_id: int) -> dict[str, float]:
+    counts = {name: int((rows[:, 0] == index).sum()) for index, name in enumerate(streams)}
+    return {name: count / len(Shard(packed / name, settings.sequence_tokens, pad_id)) for name, count in counts.items()}
+
+
+def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:
+    model.to(dtype).save_pretrained(folder)
+    for name in TOKENIZER_FILES:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)

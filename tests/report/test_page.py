@@ -1,0 +1,168 @@
+import base64
+import gzip
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+from plotly.offline import get_plotlyjs
+
+from lingraft.report import write
+from lingraft.report.page import TEMPLATES
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+OPTIONAL = ["corpus", "tokenizer", "graft", "training", "evaluation", "export"]
+
+
+class Outline(HTMLParser):
+    """Checks that elements are closed in order; keeps every attribute and what stands in the scripts."""
+
+    VOID = frozenset({"meta", "link", "input", "br", "img"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag == "script":
+            self.scripts.append("")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+
+
+def outline(page: str) -> Outline:
+    parsed = Outline()
+    parsed.feed(page)
+    parsed.close()
+    assert parsed.open == []
+    return parsed
+
+
+def sections(page: str) -> list[str]:
+    return re.findall(r'<section id="([^"]+)"', page)
+
+
+def without_scripts(page: str) -> str:
+    return re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+
+
+def test_the_whole_report_is_well_formed_and_shows_every_section(report, tmp_path):
+    path = write(report, tmp_path)
+    page = path.read_text(encoding="utf-8")
+    assert path == tmp_path / "report.html"
+    outline(page)
+    assert sections(page) == [
+        *("steps", "evaluation", "training", "tokenizer", "samples", "corpus", "cost", "export", "provenance")
+    ]
+    shown = html.unescape(without_scripts(page))
+    for expected in [
+        "Polish grafted onto english-novels-7m",
+        "Held-out Polish takes 31.2% fewer bits per byte than under the base; held-out English shows no difference.",
+        "[1.572, 1.612]",
+        "−0.722 [−0.729, −0.715], −31.2%",
+        "+0.003 [−0.004, +0.010]",
+        "2 h 22 min",
+        "budget_bytes: 4.0e+8",
+        "NVIDIA H100",
+    ]:
+        assert expected in shown, expected
+    assert "–" not in shown, "a figure of the report did not reach the page"
+
+
+def test_it_asks_nothing_of_the_network(report, tmp_path):
+    parsed = outline(write(report, tmp_path).read_text(encoding="utf-8"))
+    outside = [(name, value) for name, value in parsed.attributes if name in ("src", "href", "action")]
+    assert outside == [("href", "data:,")]
+    policy = next(value for name, value in parsed.attributes if name == "content" and "default-src" in value)
+    assert "default-src 'none'" in policy
+    assert policy.count("'sha256-") == 2
+
+
+def test_the_library_travels_once_and_is_whole(report, tmp_path):
+    scripts = outline(write(report, tmp_path).read_text(encoding="utf-8")).scripts
+    assert len(scripts) == 3
+    assert gzip.decompress(base64.b64decode(scripts[1])).decode() == get_plotlyjs()
+
+
+def test_the_same_report_gives_the_same_bytes(report, tmp_path):
+    first = write(report, tmp_path).read_bytes()
+    assert write(report, tmp_path).read_bytes() == first
+
+
+@pytest.mark.parametrize("part", OPTIONAL)
+def test_a_part_that_is_not_there_is_left_out(report, tmp_path, part):
+    whole = sections(write(report, tmp_path).read_text(encoding="utf-8"))
+    del report[part]
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    outline(page)
+    gone = {
+        "training": {"training", "cost"},
+        "evaluation": {"evaluation", "samples"},
+        "graft": set(),
+        "tokenizer": set(),
+    }
+    assert set(whole) - set(sections(page)) == gone.get(part, {part})
+
+
+def test_run_and_steps_are_enough(report, tmp_path):
+    del report["run"]["replay"]
+    page = write({"run": report["run"], "steps": report["steps"]}, tmp_path).read_text(encoding="utf-8")
+    parsed = outline(page)
+    assert sections(page) == ["steps", "provenance"]
+    assert parsed.scripts == []
+    assert any(value and "script-src 'none'" in value for _, value in parsed.attributes)
+
+
+def test_no_curves_no_library(report, tmp_path):
+    report["training"][0].update(curve=[], held_out_curve=[])
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "cost" in sections(page)
+
+
+def test_hostile_text_stays_text(report, tmp_path):
+    clean = outline(write(report, tmp_path).read_text(encoding="utf-8"))
+    report["evaluation"]["samples"][0].update(prompt=HOSTILE, continuations={"base": HOSTILE, "pretrain": HOSTILE})
+    report["tokenizer"]["preview"][0].update(old=[HOSTILE], new=list(HOSTILE))
+    report["tokenizer"]["examples"] = [HOSTILE]
+    report["training"][0]["name"] = HOSTILE
+    report["corpus"]["bad_reasons"] = {HOSTILE: 1}
+    report["run"].update(recipe=HOSTILE, name=HOSTILE)
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    hostile = outline(page)
+    assert len(hostile.scripts) == len(clean.scripts) == 3
+    assert "img" not in hostile.tags
+    assert not any(name.startswith("on") for name, _ in hostile.attributes)
+    assert page.count("&lt;/script&gt;") >= 6
+
+
+def test_samples_carry_their_language_and_direction(report, tmp_path):
+    report["run"]["language"] = {"tag": "fa", "name": "Persian", "script": "Arab", "direction": "rtl"}
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    assert page.count('lang="fa" dir="rtl"') == 1 + 2 + 1 + 3
+    assert '<p class="prompt" lang="en" dir="ltr">' in page
+
+
+def test_a_failed_proof_is_said(report, tmp_path):
+    report["tokenizer"]["proofs"]["old_ids_moved"] = 3
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    assert re.search(r'<li class="fails">.*Old tokens keep their ids <b>\(does not hold\)</b>.*3 moved', page)
+
+
+def test_every_template_is_there():
+    assert len(list(TEMPLATES.glob("*.html"))) == 12
