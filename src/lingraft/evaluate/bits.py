@@ -42,8 +42,8 @@ def measure(
 ) -> list[Bits]:
     """The bits of every document under the model, in the order given.
 
-    Each token is predicted once: the first from BOS (EOS where there is no BOS), every other with at least a
-    quarter of the context before it. Logits are taken in float32.
+    Each token is predicted once: the first from BOS (EOS where there is no BOS), every other from all that stands
+    before it or at least a quarter of the context. Logits are taken in float32.
     """
     start_id = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if start_id is None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .generate import Loaded
 
 STREAMS = ("target", "replay")
 EVERY_SOURCE = "all"
+SPEED_TOKENS = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ def held_out(corpus: Path, languages: Mapping[str, Language], max_documents: int
     for stream in STREAMS:
         if stream not in languages or not (corpus / stream).exists():
             continue
-        rows = list(shards.documents(corpus, stream, "held_out"))[:max_documents]
+        rows = list(islice(shards.documents(corpus, stream, "held_out"), max_documents))
         if rows:
             found.append(HeldOut(stream, languages[stream], [row[0] for row in rows], [row[1] for row in rows]))
     return found
@@ -151,7 +153,8 @@ def fertility_table(measured: Mapping[str, Mapping[str, list[Bits]]], texts: Seq
 
 
 def first_words(text: str, characters: int) -> str:
-    """The beginning of a text, cut after a whole word."""
+    """The beginning of a text, cut after a whole word; of a script without spaces, after a character."""
+    text = text.strip()
     if len(text) <= characters:
         return text
     return text[:characters].rsplit(None, 1)[0]
@@ -160,6 +163,7 @@ def first_words(text: str, characters: int) -> str:
 def write_samples(
     models: Mapping[str, Path],
     prompts: Sequence[tuple[str, str]],
+    texts: Sequence[HeldOut],
     *,
     max_new_tokens: int,
     temperature: float,
@@ -168,11 +172,15 @@ def write_samples(
     trust_remote_code: bool = False,
     progress: Progress = SILENT,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Continuations of (stream, prompt) by every model, and the speed of each on the target prompts."""
+    """Continuations of (stream, prompt) by every model, and the speed at which each could write the target language.
+
+    The speed in characters is tokens a second times the characters that a token holds in the held-out target text:
+    what a model happens to write (the base: its own language) would flatter it.
+    """
     loaded = {name: load(path, trust_remote_code=trust_remote_code) for name, path in models.items()}
     samples = [{"stream": stream, "prompt": prompt, "continuations": {}} for stream, prompt in prompts]
     for name, model in progress.track(loaded.items(), "writing samples", len(loaded), "models"):
-        texts = generate.continue_prompts(
+        written = generate.continue_prompts(
             model,
             [prompt for _, prompt in prompts],
             max_new_tokens=max_new_tokens,
@@ -180,8 +188,15 @@ def write_samples(
             top_p=top_p,
             seed=seed,
         )
-        for sample, text in zip(samples, texts, strict=True):
+        for sample, text in zip(samples, written, strict=True):
             sample["continuations"][name] = text
-    target = [prompt for stream, prompt in prompts if stream == "target"]
-    speed = generate.speeds(loaded, target, new_tokens=max_new_tokens) if target else {}
-    return samples, [{"model": name, **rates} for name, rates in speed.items()]
+    target = next(text for text in texts if text.stream == "target")
+    speed = []
+    for name, rate in generate.speeds(loaded, prompts[0][1], new_tokens=SPEED_TOKENS).items():
+        characters = sum(map(len, target.texts)) / _num_tokens(loaded[name], target.texts)
+        speed.append({"model": name, "tokens_per_second": rate, "characters_per_second": rate * characters})
+    return samples, speed
+
+
+def _num_tokens(loaded: Loaded, texts: list[str]) -> int:
+    return sum(len(ids) for ids in loaded.tokenizer(texts, add_special_tokens=False)["input_ids"])

@@ -1,5 +1,7 @@
 """The model card: what the model is, what was measured, how it was made."""
 
+import re
+
 from huggingface_hub import ModelCardData
 
 from lingraft.corpus.language import Language
@@ -7,6 +9,9 @@ from lingraft.corpus.language import Language
 
 def write(base: str, language: Language, results: str, license: str | None, recipe: str) -> str:
     """A card in Hugging Face form; `results` is Markdown, every figure in it measured in this run."""
+    title = re.sub(r"([\\`*_<>\[\]&])", r"\\\1", " ".join(f"{base} adapted to {language.name}".split()))
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", recipe)), default=0))
+    fence = fence.rjust(3, "`")
     head = ModelCardData(
         language=language.tag,
         license=license,
@@ -19,7 +24,7 @@ def write(base: str, language: Language, results: str, license: str | None, reci
 {head.to_yaml()}
 ---
 
-# {base} adapted to {language.name}
+# {title}
 
 {results}
 ## Use
@@ -33,7 +38,7 @@ model = AutoModelForCausalLM.from_pretrained("this/folder")
 
 ## Made by this recipe
 
-```yaml
+{fence}yaml
 {recipe.strip()}
-```
+{fence}
 """

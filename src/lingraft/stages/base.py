@@ -3,6 +3,8 @@
 import json
 import os
 import struct
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,14 +50,16 @@ def forecast(context: Check) -> Forecast:
     folder = _local(context)
     if folder is None:
         return Forecast(reads=f"hub {context.config.model}", writes="links to the hub cache")
-    figures = _figures(folder, context.config)
+    figures = {"model": folder.name, "trust_remote_code": context.config.trust_remote_code, **describe(folder)}
     return Forecast(reads=str(folder), writes="links", disk_bytes=4096, seconds=1, figures=figures)
 
 
 def run(job: Job) -> dict[str, Any]:
     """Link the base's files into the artifact; figures of the model."""
-    source = (job.recipe_folder / job.config.model).resolve()
-    if not source.is_dir():
+    source, name = (job.recipe_folder / job.config.model).resolve(), job.config.model
+    if source.is_dir():
+        name = source.name
+    else:
         from huggingface_hub import snapshot_download
 
         job.progress.start(f"fetching {job.config.model}")
@@ -66,7 +70,7 @@ def run(job: Job) -> dict[str, Any]:
         link = job.folder / path.name
         link.unlink(missing_ok=True)
         link.symlink_to(path.resolve())
-    return _figures(source, job.config)
+    return {"model": name, "trust_remote_code": job.config.trust_remote_code, **describe(source)}
 
 
 def _local(context: Check) -> Path | None:
@@ -82,6 +86,11 @@ def _local(context: Check) -> Path | None:
             remedy="A relative folder is looked for beside the recipe file. Set base.model.",
         )
     return None
+
+
+def origin(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a model's figures those that hold for every model made from it."""
+    return {key: figures[key] for key in ("model", "trust_remote_code")}
 
 
 def _commit(config: Base) -> str:
@@ -124,25 +133,15 @@ def _check_folder(folder: Path) -> None:
         raise InputError("config.json names no model_type.", where=folder / "config.json")
 
 
-def _figures(folder: Path, base: Base) -> dict[str, Any]:
+def describe(folder: Path) -> dict[str, Any]:
+    """Sizes of a model from its config and the headers of its weights."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    parameters, dtype, size = 0, None, 0
-    for path in sorted(folder.glob("*.safetensors")):
-        size += path.stat().st_size
-        for name, tensor in _header(path).items():
-            if name != "__metadata__":
-                count = 1
-                for side in tensor["shape"]:
-                    count *= side
-                parameters += count
-                dtype = dtype or tensor["dtype"]
+    tensors = [tensor for path in sorted(folder.glob("*.safetensors")) for tensor in _header(path).values()]
     return {
-        "model": base.model,
-        "trust_remote_code": base.trust_remote_code,
         "model_type": config["model_type"],
-        "parameters": parameters,
-        "dtype": dtype,
-        "weight_bytes": size,
+        "parameters": sum(prod(tensor["shape"]) for tensor in tensors),
+        "dtype": tensors[0]["dtype"],
+        "weight_bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
         "vocabulary": config.get("vocab_size"),
         "hidden_size": config.get("hidden_size"),
         "layers": config.get("num_hidden_layers"),
@@ -155,11 +154,12 @@ def _header(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         length = file.read(8)
         try:
-            return json.loads(file.read(struct.unpack("<Q", length)[0]))
+            header = json.loads(file.read(struct.unpack("<Q", length)[0]))
         except (struct.error, json.JSONDecodeError, UnicodeDecodeError, MemoryError, OverflowError) as error:
             raise InputError(
                 "this is not a whole safetensors file.", where=path, remedy="Download or copy it again."
             ) from error
+    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
 
 
 STAGE = Stage("base", 1, Base, makes=("model", "tokenizer"), run=run, check=check, outside=outside, forecast=forecast)

@@ -80,6 +80,7 @@ def run(job: Job) -> dict[str, Any]:
         figures["samples"], figures["speed"] = evaluate.write_samples(
             models,
             prompts,
+            texts,
             max_new_tokens=config.max_new_tokens,
             temperature=config.temperature,
             top_p=config.top_p,

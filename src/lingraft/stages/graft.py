@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
+from .base import describe, origin
+
 
 class Graft(StageConfig):
     """How the new rows start."""
@@ -51,7 +53,7 @@ def run(job: Job) -> dict[str, Any]:
         trust_remote_code=base.figures["trust_remote_code"],
         progress=job.progress,
     )
-    return {**base.figures, **figures}
+    return {**origin(base.figures), **describe(job.folder), **figures}
 
 
 STAGE = Stage("graft", 1, Graft, makes=("model", "tokenizer"), run=run, uses=("seed",), forecast=forecast)

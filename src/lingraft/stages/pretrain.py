@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
+from .base import describe, origin
+
 MODEL_FLOPS_SHARE = 0.5
 """Of the speed of matrix products, what a training reaches on a CPU; the rest is attention, norms, optimizer."""
 
@@ -146,7 +148,7 @@ def run(job: Job) -> dict[str, Any]:
         trust_remote_code=model.figures["trust_remote_code"],
         progress=job.progress,
     )
-    return {**model.figures, **figures}
+    return {**origin(model.figures), **describe(job.folder), **figures}
 
 
 STAGE = Stage(

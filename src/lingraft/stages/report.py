@@ -4,6 +4,9 @@ from typing import Annotated, Any, Literal
 
 from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
 
+SECTIONS = {"evaluate": "evaluation"}
+"""Where a section of the page is not called by the kind of its stage."""
+
 
 class Report(StageConfig):
     """What the page shows."""
@@ -38,7 +41,7 @@ def collect(job: Job) -> dict[str, Any]:
         if step.kind == "pretrain":
             found.setdefault("training", []).append(_training(name, step.figures))
         elif step.kind != "base":
-            found[step.kind] = step.figures
+            found[SECTIONS.get(step.kind, step.kind)] = step.figures
     base = inputs["base"].figures
     manifests = {name: step.manifest for name, step in inputs.items()}
     return {

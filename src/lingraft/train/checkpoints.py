@@ -13,7 +13,8 @@ COMPLETE = "complete.json"
 
 def seal(checkpoint: Path) -> None:
     """Mark a checkpoint as whole."""
-    sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir()) if path.is_file()}
+    files = (path for path in sorted(checkpoint.rglob("*")) if path.is_file() and path.name != COMPLETE)
+    sizes = {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in files}
     write_json(checkpoint / COMPLETE, sizes)
 
 

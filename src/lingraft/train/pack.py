@@ -23,6 +23,7 @@ from lingraft.tokenizer import family
 
 STREAMS = ("target", "replay")
 DOCUMENTS_AT_ONCE = 256
+TOKENS_AT_ONCE = 1 << 24
 SHARD = "shard.json"
 
 
@@ -31,7 +32,7 @@ def pack(
 ) -> dict[str, Any]:
     """Tokenize the training text of a corpus artifact; a shard a stream, figures with the proof of conservation.
 
-    Every document is framed as the base frames it (its post-processor's BOS) and closed by EOS. Raises InputError
+    Every document is framed as the base frames it (its post-processor's BOS) and closed by one EOS. Raises InputError
     when the tokenizer has no EOS, StageError when the shard on disk does not hold exactly the tokens made.
     """
     loaded = family.open(tokenizer)
@@ -76,7 +77,8 @@ def _write_shard(
     with (folder / "tokens.bin").open("wb") as file:
         for batch in _batches(texts):
             for text, ids in zip(batch, tokenizer(batch)["input_ids"], strict=True):
-                framed = np.array([*ids, tokenizer.eos_token_id], dtype=dtype)
+                closed = ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
+                framed = np.array(closed, dtype=dtype)
                 starts.append(num_tokens)
                 num_tokens += len(framed)
                 text_bytes += len(text.encode())
@@ -84,19 +86,11 @@ def _write_shard(
                 file.write(framed)
                 progress.advance(len(framed))
     np.save(folder / "starts.npy", np.array(starts, dtype=np.int64), allow_pickle=False)
-    tokens = np.memmap(folder / "tokens.bin", dtype=dtype, mode="r") if num_tokens else np.zeros(0, dtype)
+    tokens = _read_back(folder, dtype, num_tokens, f"{checksum:08x}")
     lengths = family.token_bytes(tokenizer)
-    sequence_bytes, kept = [], 0
-    for start in range(0, len(tokens), sequence_tokens):
-        sequence = np.asarray(tokens[start : start + sequence_tokens])
-        sequence_bytes.append(int(lengths[sequence].sum()))
-        kept = zlib.crc32(sequence, kept)
-    if (len(tokens), kept) != (num_tokens, checksum):
-        raise StageError(
-            f"the shard holds {len(tokens)} tokens (CRC {kept:08x}), {num_tokens} were made (CRC {checksum:08x}).",
-            where=folder,
-            remedy="The disk did not keep what was written; check it, delete the folder and run again.",
-        )
+    sequence_bytes = [
+        int(lengths[tokens[start : start + sequence_tokens]].sum()) for start in range(0, num_tokens, sequence_tokens)
+    ]
     np.save(folder / "sequence_bytes.npy", np.array(sequence_bytes, dtype=np.int64), allow_pickle=False)
     return {
         "documents": len(starts),
@@ -112,24 +106,49 @@ def _write_shard(
     }
 
 
+def _read_back(folder: Path, dtype: np.dtype, num_tokens: int, checksum: str) -> np.ndarray:
+    """The tokens of a shard, memory-mapped. Raises StageError unless they are the ones that were made."""
+    path = folder / "tokens.bin"
+    size = path.stat().st_size
+    tokens = np.memmap(path, dtype=dtype, mode="r", shape=size // dtype.itemsize) if size else np.zeros(0, dtype)
+    kept = 0
+    for start in range(0, len(tokens), TOKENS_AT_ONCE):
+        kept = zlib.crc32(tokens[start : start + TOKENS_AT_ONCE], kept)
+    if (len(tokens), f"{kept:08x}") != (num_tokens, checksum):
+        raise StageError(
+            f"the shard holds {len(tokens)} tokens (CRC {kept:08x}), {num_tokens} were made (CRC {checksum}).",
+            where=folder,
+            remedy="The disk did not keep what was written; check it, delete the folder and run again.",
+        )
+    return tokens
+
+
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     texts = iter(texts)
     while batch := list(islice(texts, DOCUMENTS_AT_ONCE)):
         yield batch
 
 
+def sequence_bytes(packed: Path, stream: str) -> np.ndarray:
+    """The bytes of text in every sequence of a stream; empty where there is no such stream."""
+    path = packed / stream / "sequence_bytes.npy"
+    return np.load(path, allow_pickle=False) if path.exists() else np.zeros(0, dtype=np.int64)
+
+
 class Shard:
-    """A packed stream as sequences of equal length; the last one is padded."""
+    """A packed stream as sequences of equal length; the last one is padded.
+
+    Raises StageError when the tokens on disk are not the ones that were packed.
+    """
 
     def __init__(self, folder: Path, sequence_tokens: int, pad_id: int) -> None:
         described = json.loads((folder / SHARD).read_text(encoding="utf-8"))
-        self._tokens = np.memmap(folder / "tokens.bin", dtype=described["dtype"], mode="r")
+        self._tokens = _read_back(folder, np.dtype(described["dtype"]), described["tokens"], described["checksum"])
         self._starts = np.load(folder / "starts.npy", mmap_mode="r", allow_pickle=False)
         self._sequence_tokens, self._pad_id = sequence_tokens, pad_id
-        self.sequence_bytes = np.load(folder / "sequence_bytes.npy", allow_pickle=False)
 
     def __len__(self) -> int:
-        return len(self.sequence_bytes)
+        return -(-len(self._tokens) // self._sequence_tokens)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """Token ids, labels and positions of one sequence, each of shape (sequence_tokens,).

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ from lingraft.tokenizer import family
 
 from . import checkpoints, mix
 from .callbacks import Checkpoints, HeldOut, Meter
-from .pack import STREAMS, Shard
+from .pack import STREAMS, Shard, sequence_bytes
 
 SCHEDULERS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,13 @@ def pretrain(
     Weights are trained in float32 and saved in the base's own dtype. A stopped training goes on from its newest
     whole checkpoint, and on a CPU ends with the same bits as one that was never stopped.
     """
+    batch_sequences, micro = _batch(settings)
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows)
     set_seed(settings.seed)
     trained, dtype = _load(model, settings.sequence_tokens, trust_remote_code)
-    batch_sequences = settings.batch_tokens // settings.sequence_tokens
-    micro = settings.micro_batch_sequences or batch_sequences
     steps = len(rows) // batch_sequences
     arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
@@ -131,7 +130,10 @@ def pretrain(
         "tokens": steps * settings.batch_tokens,
         "bytes": int(sizes.sum()),
         "realized_mix": {name: float((rows[:, 0] == index).mean()) for index, name in enumerate(streams)},
-        "epochs": _epochs(rows, streams, packed, settings, pad_id),
+        "epochs": {
+            name: int((rows[:, 0] == index).sum()) / len(sequence_bytes(packed, name))
+            for index, name in enumerate(streams)
+        },
         "flops": training_flops(trained, steps * settings.batch_tokens),
         **meter.figures(),
         "curve": meter.curve(),
@@ -142,14 +144,7 @@ def pretrain(
 def training_order(packed: Path, settings: Settings) -> tuple[np.ndarray, list[str], np.ndarray]:
     """The rows of the whole training (see `mix.order`), the streams they index, and the text bytes of each row."""
     streams = [name for name in STREAMS if settings.mix.get(name)]
-    for name in streams:
-        if not (packed / name).exists():
-            raise StageError(
-                f'the mix asks for {settings.mix[name]:.0%} of "{name}", and the corpus has no such text.',
-                where=packed,
-                remedy=f"Give the corpus stage {name} sources, or leave {name} out of the mix.",
-            )
-    shard_bytes = {name: np.load(packed / name / "sequence_bytes.npy", allow_pickle=False) for name in streams}
+    shard_bytes = {name: sequence_bytes(packed, name) for name in streams}
     rows = mix.order(
         shard_bytes,
         {name: settings.mix[name] for name in streams},
@@ -162,6 +157,19 @@ def training_order(packed: Path, settings: Settings) -> tuple[np.ndarray, list[s
     )
     sizes = np.array([shard_bytes[streams[stream]][sequence] for stream, sequence in rows])
     return rows, streams, sizes
+
+
+def _batch(settings: Settings) -> tuple[int, int]:
+    """Sequences of an optimizer step, and of them those at once in memory."""
+    batch_sequences, rest = divmod(settings.batch_tokens, settings.sequence_tokens)
+    micro = settings.micro_batch_sequences or batch_sequences
+    if rest or not batch_sequences or batch_sequences % micro:
+        raise InputError(
+            f"a batch of {settings.batch_tokens} tokens is not made of whole micro-batches: "
+            f"{micro or 1} sequences of {settings.sequence_tokens} tokens.",
+            remedy=f"Set batch_tokens to a multiple of {(micro or 1) * settings.sequence_tokens}.",
+        )
+    return batch_sequences, micro
 
 
 def check_same_tokenizer(model: Path, tokenizer_sha256: str) -> None:
@@ -207,17 +215,10 @@ def _collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor
 def _first_documents(corpus: Path, stream: str, count: int) -> list[str]:
     if not (corpus / stream).exists():
         return []
-    return [text for (text, _, _), _ in zip(shards.documents(corpus, stream, "held_out"), range(count), strict=False)]
-
-
-def _epochs(rows: np.ndarray, streams: list[str], packed: Path, settings: Settings, pad_id: int) -> dict[str, float]:
-    counts = {name: int((rows[:, 0] == index).sum()) for index, name in enumerate(streams)}
-    return {name: count / len(Shard(packed / name, settings.sequence_tokens, pad_id)) for name, count in counts.items()}
+    return [text for text, _, _ in islice(shards.documents(corpus, stream, "held_out"), count)]
 
 
 def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:
     model.to(dtype).save_pretrained(folder)
-    for name in TOKENIZER_FILES:
-        if (source / name).exists():
-            shutil.copyfile(source / name, folder / name)
+    family.copy(source, folder, ("tokenizer.json", *family.SETTINGS_FILES))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

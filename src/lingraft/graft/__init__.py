@@ -1,0 +1,21 @@
+"""Give a model rows for new tokens."""
+
+import importlib
+from typing import Any
+
+STRATEGIES = {
+    "subwords": "lingraft.graft.subwords:rows",
+    "gaussian": "lingraft.graft.gaussian:rows",
+}
+
+_PUBLIC = {
+    "initialize": "surgery",
+}
+
+__all__ = ["STRATEGIES", *_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)

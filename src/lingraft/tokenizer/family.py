@@ -1,0 +1,135 @@
+"""Tokenizers of every family: open, tell apart, encode, and count the bytes that each token stands for."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, models
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from lingraft.core.errors import InputError
+
+# What makes up a tokenizer folder beside tokenizer.json. Second copies of the vocabulary (vocab.json, merges.txt,
+# tokenizer.model) are left out: they would go on describing the old one.
+SETTINGS_FILES = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "additional_chat_templates/*.jinja",
+)
+BATCH_DOCUMENTS = 64
+BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+def open(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer in `folder` as transformers runs it, with any fixed truncation and padding taken off.
+
+    Raises InputError when there is no tokenizer.json, or it does not load.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        there = ", ".join(sorted(entry.name for entry in folder.iterdir())) if folder.is_dir() else "no such folder"
+        raise InputError(
+            f"there is no tokenizer.json here ({there or 'the folder is empty'}).",
+            where=folder,
+            remedy="Load the tokenizer with transformers and save it with save_pretrained: that writes the file.",
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"added_tokens", "model"} - set(content)
+        if missing:
+            raise InputError(
+                f"{', '.join(sorted(missing))} missing: this is not a file of the tokenizers library.",
+                where=path,
+                remedy="Load the tokenizer with transformers and save it with save_pretrained.",
+            )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the tokenizer does not load: {error}",
+            where=path,
+            remedy="Download the file again, or save the tokenizer anew with save_pretrained.",
+        ) from error
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def copy(source: Path, folder: Path, patterns: Iterable[str]) -> None:
+    """Copy those files of `source` that match a pattern to the same places under `folder`."""
+    for pattern in patterns:
+        for path in sorted(source.glob(pattern)):
+            destination = folder / path.relative_to(source)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, destination)
+
+
+def pre_tokens(backend: Tokenizer, text: str) -> list[str]:
+    """The pieces that no token may cross, in the symbols of the model: normalized, then pre-tokenized."""
+    if backend.normalizer is not None:
+        text = backend.normalizer.normalize_str(text)
+    if backend.pre_tokenizer is None:
+        return [text]
+    return [piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+
+
+def describe(tokenizer: PreTrainedTokenizerFast) -> str:
+    """The family in words; "byte-level BPE" is the one that can be extended."""
+    backend = tokenizer.backend_tokenizer
+    model = backend.model
+    if not isinstance(model, models.BPE):
+        return type(model).__name__
+    if model.byte_fallback:
+        return "SentencePiece-style BPE with byte fallback"
+    if model.continuing_subword_prefix or model.end_of_word_suffix:
+        return "BPE with word-boundary marks"
+    # In GPT-2's alphabet of 256 symbols the two bytes of this letter are written so.
+    if not "".join(pre_tokens(backend, "ż")).endswith("Å¼"):
+        return "BPE over characters"
+    return "byte-level BPE"
+
+
+def byte_level_bpe(tokenizer: PreTrainedTokenizerFast, where: object) -> Tokenizer:
+    """The backend of a byte-level BPE tokenizer. Raises InputError for every other family."""
+    family = describe(tokenizer)
+    if family != "byte-level BPE":
+        raise InputError(
+            f"this tokenizer is {family}; only byte-level BPE can be extended.",
+            where=where,
+            remedy="Keep its vocabulary: leave the tokenizer and graft stages out of the recipe.",
+        )
+    return tokenizer.backend_tokenizer
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
+    """Each text with its token ids, no special tokens added."""
+    texts = iter(texts)
+    while batch := list(islice(texts, BATCH_DOCUMENTS)):
+        encodings = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+        for text, encoding in zip(batch, encodings, strict=True):
+            yield text, encoding.ids
+
+
+def token_bytes(tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
+    """The number of bytes of text that each id stands for, by id; 0 for control tokens and unused ids.
+
+    A tokenizer that puts a space before the text (Llama 2) counts that space too.
+    """
+    vocabulary = tokenizer.get_vocab()
+    added = tokenizer.added_tokens_decoder
+    byte_level = describe(tokenizer) == "byte-level BPE"
+    sizes = np.zeros(max(vocabulary.values()) + 1, dtype=np.int64)
+    for token, index in vocabulary.items():
+        if index in added:
+            sizes[index] = 0 if added[index].special else len(token.encode())
+        elif byte_level or BYTE_TOKEN.fullmatch(token):
+            sizes[index] = len(token) if byte_level else 1
+        else:
+            sizes[index] = len(token.replace("▁", " ").encode())
+    return sizes

@@ -1,0 +1,122 @@
+"""What must hold of an extended tokenizer, shown on the result itself."""
+
+import itertools
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from lingraft.core.errors import StageError
+from lingraft.core.progress import SILENT, Progress
+
+from . import family
+
+NUM_NAMED = 20
+
+
+def prove(
+    old: Path, new: Path, target: Iterable[str], replay: Iterable[str], *, progress: Progress = SILENT
+) -> dict[str, Any]:
+    """The proofs of the tokenizer in `new` as figures.
+
+    A token is reachable when its own bytes, as one pre-token, are encoded as that token. A round trip is exact when the
+    new tokenizer decodes what it encodes to the same text as the old one: the text itself, unless the old normalizer
+    changes it (then counted in `changed_by_base`). Ids are compared as loaded from the folder, as loaded again after
+    save_pretrained, and in tokenizer.json alone.
+    Raises StageError unless all tokens are reachable, all round trips exact, and old ids, special tokens and chat
+    template as they were; replay text that is segmented otherwise than before is only counted.
+    """
+    before, after = family.open(old), family.open(new)
+    with tempfile.TemporaryDirectory() as saved:
+        after.save_pretrained(saved)
+        reloaded = family.open(Path(saved))
+    in_file = Tokenizer.from_file(str(new / "tokenizer.json")).get_vocab(with_added_tokens=True)
+    vocabulary = before.get_vocab()
+    moved = set().union(*(_moved(vocabulary, loaded) for loaded in (after.get_vocab(), reloaded.get_vocab(), in_file)))
+    new_tokens = {index: token for token, index in after.get_vocab().items() if token not in vocabulary}
+    model = after.backend_tokenizer.model
+    unreachable = [token for index, token in new_tokens.items() if [x.id for x in model.tokenize(token)] != [index]]
+    figures: dict[str, Any] = {
+        "new_tokens": len(new_tokens),
+        "unreachable": len(unreachable),
+        "unreachable_names": sorted(unreachable)[:NUM_NAMED],
+        "old_ids_moved": len(moved),
+        "old_ids_moved_names": sorted(moved)[:NUM_NAMED],
+        "special_tokens_unchanged": _special(before) == _special(after) == _special(reloaded),
+        "chat_template_unchanged": before.chat_template == after.chat_template == reloaded.chat_template,
+        **_read(before, after, new_tokens, target, replay, progress),
+    }
+    _refuse(figures, new)
+    return figures
+
+
+def _moved(old: dict[str, int], new: dict[str, int]) -> set[str]:
+    """The old tokens that have another id now, or share theirs with another token."""
+    by_id = {index: token for token, index in new.items()}
+    return {token for token, index in old.items() if new.get(token) != index or by_id[index] != token}
+
+
+def _special(tokenizer: PreTrainedTokenizerFast) -> tuple[Any, ...]:
+    added = {index: repr(token) for index, token in tokenizer.added_tokens_decoder.items()}
+    return tokenizer.special_tokens_map, added, tokenizer("").input_ids, tokenizer("", "").input_ids
+
+
+def _read(
+    before: PreTrainedTokenizerFast,
+    after: PreTrainedTokenizerFast,
+    new_tokens: dict[int, str],
+    target: Iterable[str],
+    replay: Iterable[str],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Encode and decode every text with both tokenizers."""
+    documents = {"target": 0, "replay": 0}
+    exact = changed_by_base = resegmented = old_tokens = replay_tokens = 0
+    used: set[int] = set()
+    for stream, texts in (("target", target), ("replay", replay)):
+        tracked = progress.track(texts, f"proving on the {stream} text", unit="documents")
+        first, second = itertools.tee(tracked)
+        both = zip(family.encode(before, first), family.encode(after, second), strict=True)
+        for (text, old_ids), (_, new_ids) in both:
+            expected = before.backend_tokenizer.decode(old_ids, skip_special_tokens=False)
+            documents[stream] += 1
+            exact += after.backend_tokenizer.decode(new_ids, skip_special_tokens=False) == expected
+            changed_by_base += expected != text
+            used.update(new_ids)
+            if stream == "replay":
+                resegmented += old_ids != new_ids
+                old_tokens += len(old_ids)
+                replay_tokens += len(new_ids)
+    return {
+        "round_trip": {"documents": sum(documents.values()), "exact": exact, "changed_by_base": changed_by_base},
+        "new_tokens_unused": len(new_tokens.keys() - used),
+        "replay_documents": documents["replay"],
+        "replay_documents_resegmented": resegmented,
+        "replay_token_change": replay_tokens / old_tokens - 1 if old_tokens else None,
+    }
+
+
+def _refuse(figures: dict[str, Any], where: Path) -> None:
+    trip = figures["round_trip"]
+    failures = []
+    if figures["unreachable"]:
+        names = ", ".join(map(repr, figures["unreachable_names"][:5]))
+        failures.append(f"{figures['unreachable']} new tokens are never produced ({names})")
+    if trip["exact"] != trip["documents"]:
+        failures.append(f"{trip['documents'] - trip['exact']} of {trip['documents']} texts are not decoded as before")
+    if figures["old_ids_moved"]:
+        names = ", ".join(map(repr, figures["old_ids_moved_names"][:5]))
+        failures.append(f"{figures['old_ids_moved']} old tokens lost their ids ({names})")
+    if not figures["special_tokens_unchanged"]:
+        failures.append("the special tokens or how they are put around a text changed")
+    if not figures["chat_template_unchanged"]:
+        failures.append("the chat template changed")
+    if failures:
+        raise StageError(
+            f"the new tokenizer does not hold: {'; '.join(failures)}.",
+            where=where,
+            remedy="Do not train with it. Extend the base tokenizer anew with method continued_bpe.",
+        )

@@ -1,0 +1,294 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import save_llama, save_tokenizer
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3nForCausalLM,
+    Gemma3nTextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+    PhiConfig,
+    PhiForCausalLM,
+    PreTrainedModel,
+)
+
+from lingraft.core.errors import InputError, RecipeError
+from lingraft.graft import initialize
+from lingraft.tokenizer import extend
+
+NEW = 30
+HEAD = "lm_head.weight"
+EMBEDDING = "model.embed_tokens.weight"
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        found |= load_file(path)
+    return found
+
+
+def slow_mean(table: torch.Tensor, old: Path, new: Path, row: int) -> list[float]:
+    """The mean for one new id from the paper: decode the token, encode it with the old tokenizer, average."""
+    token = AutoTokenizer.from_pretrained(new).convert_ids_to_tokens(row)
+    pieces = AutoTokenizer.from_pretrained(old).backend_tokenizer.model.tokenize(token)
+    lines = [table[piece.id].tolist() for piece in pieces]
+    return [sum(column) / len(lines) for column in zip(*lines, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, polish: list[str]) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("extended")
+    extend(tiny_base, polish * 2, folder, new_tokens=NEW)
+    return folder
+
+
+@pytest.fixture
+def base_of(tiny_base: Path, tmp_path: Path) -> object:
+    def save(model: PreTrainedModel, **options: object) -> Path:
+        folder = tmp_path / "base"
+        save_tokenizer(folder, [])
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(tiny_base / name, folder / name)
+        model.save_pretrained(folder, **options)
+        return folder
+
+    return save
+
+
+def check(base: Path, extended: Path, folder: Path, names: list[str], *, old_rows: int = 400, rows: int = 430) -> None:
+    """Only new rows changed, each of them the mean from its own table; the model loads whole and agrees on old text."""
+    before, after = tensors(base), tensors(folder)
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        if name not in names:
+            assert torch.equal(tensor, after[name])
+            continue
+        assert after[name].dtype == tensor.dtype
+        assert len(after[name]) == rows
+        assert torch.equal(after[name][:400], tensor[:400])
+        assert torch.equal(after[name][430:], tensor[430:])
+        table = tensor if tensor.ndim == 2 else tensor[:, None]
+        for row in (400, 415, 429):
+            expected = torch.tensor(slow_mean(table.double(), base, extended, row))
+            assert torch.allclose(after[name][row].double().reshape(-1), expected.double(), atol=1e-6)
+    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(report.values())
+    assert model.get_input_embeddings().weight.shape[0] == model.get_output_embeddings().weight.shape[0] == rows
+    ids = AutoTokenizer.from_pretrained(folder)("The river", return_tensors="pt").input_ids
+    old = AutoModelForCausalLM.from_pretrained(base)
+    assert torch.allclose(model(ids).logits[..., :400], old(ids).logits[..., :400], atol=1e-5)
+
+
+def test_a_tied_model_has_its_one_table_grown(tiny_base: Path, extended: Path, tmp_path: Path) -> None:
+    figures = initialize(tiny_base, extended, tmp_path)
+    check(tiny_base, extended, tmp_path, [EMBEDDING])
+    assert (figures["tied"], figures["old_rows"], figures["rows"]) == (True, 400, 430)
+    assert (figures["new_rows"], figures["rows_from_subwords"], figures["rows_random"]) == (NEW, NEW, 0)
+    assert figures["mean_pieces"] > 2
+    assert figures["new_row_norm"]["min"] <= figures["new_row_norm"]["mean"] <= figures["new_row_norm"]["max"]
+    assert "output_new_row_norm" not in figures
+    assert json.dumps(figures)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert model.config.vocab_size == 430
+    assert (tmp_path / "generation_config.json").read_bytes() == (tiny_base / "generation_config.json").read_bytes()
+    assert (tmp_path / "tokenizer.json").read_bytes() == (extended / "tokenizer.json").read_bytes()
+
+
+def test_an_untied_model_has_each_table_grown_from_itself(
+    tiny_untied_base: Path, extended: Path, tmp_path: Path
+) -> None:
+    figures = initialize(tiny_untied_base, extended, tmp_path)
+    check(tiny_untied_base, extended, tmp_path, [EMBEDDING, HEAD])
+    assert not figures["tied"]
+    assert figures["output_new_row_norm"] != figures["new_row_norm"]
+
+
+def test_shards_without_a_table_are_copied_and_the_index_adds_up(
+    tiny_untied_base: Path, extended: Path, tmp_path: Path
+) -> None:
+    base, folder = tmp_path / "base", tmp_path / "new"
+    shutil.copytree(tiny_untied_base, base)
+    (base / "model.safetensors").unlink()
+    LlamaForCausalLM.from_pretrained(tiny_untied_base).save_pretrained(base, max_shard_size="60KB")
+    shards = sorted(path.name for path in base.glob("*.safetensors"))
+    assert len(shards) >= 3
+    initialize(base, extended, folder)
+    check(base, extended, folder, [EMBEDDING, HEAD])
+    weight_map = json.loads((base / "model.safetensors.index.json").read_text())["weight_map"]
+    for shard in set(shards) - {weight_map[EMBEDDING], weight_map[HEAD]}:
+        assert (folder / shard).read_bytes() == (base / shard).read_bytes()
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    after = tensors(folder)
+    assert index["weight_map"] == weight_map
+    assert index["metadata"]["total_size"] == sum(tensor.numel() * tensor.element_size() for tensor in after.values())
+    assert index["metadata"]["total_parameters"] == sum(tensor.numel() for tensor in after.values())
+
+
+@pytest.mark.parametrize(("padded", "rows"), [(416, 430), (512, 512)])
+def test_padding_rows_are_taken_first_and_nothing_shrinks(
+    padded: int, rows: int, tiny_base: Path, extended: Path, tmp_path: Path
+) -> None:
+    base, folder = tmp_path / "base", tmp_path / "new"
+    shutil.copytree(tiny_base, base)
+    save_llama(base, tied=False, rows=padded)
+    figures = initialize(base, extended, folder)
+    assert (figures["old_rows"], figures["rows"]) == (padded, rows)
+    check(base, extended, folder, [EMBEDDING, HEAD], old_rows=padded, rows=rows)
+
+
+def test_half_precision_and_the_metadata_of_the_file_are_kept(tiny_base: Path, extended: Path, tmp_path: Path) -> None:
+    base, folder = tmp_path / "base", tmp_path / "new"
+    shutil.copytree(tiny_base, base)
+    LlamaForCausalLM.from_pretrained(tiny_base, dtype=torch.bfloat16).save_pretrained(base)
+    initialize(base, extended, folder)
+    table = tensors(folder)[EMBEDDING]
+    assert table.dtype == torch.bfloat16
+    expected = torch.tensor(slow_mean(tensors(base)[EMBEDDING].double(), base, extended, 420)).bfloat16()
+    assert torch.equal(table[420], expected)
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt"}
+
+
+def test_the_bias_of_a_head_grows_too(base_of, extended: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = PhiForCausalLM(PhiConfig(vocab_size=400, **SMALL, max_position_embeddings=64))
+    torch.nn.init.normal_(model.lm_head.bias)
+    base = base_of(model)
+    initialize(base, extended, tmp_path / "new")
+    check(base, extended, tmp_path / "new", [EMBEDDING, HEAD, "lm_head.bias"])
+
+
+def test_other_architectures_have_their_tables_found(base_of, extended: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = MixtralConfig(
+        vocab_size=400, **SMALL, num_key_value_heads=2, num_local_experts=4, max_position_embeddings=64
+    )
+    base = base_of(MixtralForCausalLM(config))
+    initialize(base, extended, tmp_path / "new")
+    check(base, extended, tmp_path / "new", [EMBEDDING, HEAD])
+
+
+def test_a_checkpoint_without_the_prefix_of_the_base_model(base_of, extended: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    base = base_of(GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=64)))
+    bare = {name.removeprefix("transformer."): tensor for name, tensor in tensors(base).items()}
+    save_file(bare, base / "model.safetensors", {"format": "pt"})
+    assert initialize(base, extended, tmp_path / "new")["tied"]
+    check(base, extended, tmp_path / "new", ["wte.weight"])
+
+
+def test_a_tied_table_that_is_stored_twice_stays_one(tiny_base: Path, extended: Path, tmp_path: Path) -> None:
+    base, folder = tmp_path / "base", tmp_path / "new"
+    shutil.copytree(tiny_base, base)
+    stored = tensors(base)
+    save_file({**stored, HEAD: stored[EMBEDDING].clone()}, base / "model.safetensors", {"format": "pt"})
+    for strategy in ("subwords", "gaussian"):
+        assert initialize(base, extended, folder, strategy=strategy)["tied"]
+        assert torch.equal(tensors(folder)[HEAD], tensors(folder)[EMBEDDING])
+
+
+def test_gaussian_counts_as_random_and_the_two_tables_draw_apart(
+    tiny_untied_base: Path, extended: Path, tmp_path: Path
+) -> None:
+    figures = initialize(tiny_untied_base, extended, tmp_path / "a", strategy="gaussian", seed=5)
+    initialize(tiny_untied_base, extended, tmp_path / "b", strategy="gaussian", seed=5)
+    assert (figures["rows_from_subwords"], figures["rows_random"]) == (0, NEW)
+    first, second = tensors(tmp_path / "a"), tensors(tmp_path / "b")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    drawn = torch.stack([first[EMBEDDING][400:].flatten(), first[HEAD][400:].flatten()])
+    assert abs(torch.corrcoef(drawn)[0, 1]) < 0.2
+
+
+def test_added_tokens_are_spelled_as_text_and_one_without_spelling_is_counted(tiny_base: Path, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    tokenizer.add_special_tokens({"extra_special_tokens": ["<|river|>"]})
+    tokenizer.add_tokens(["<|bos|><|eos|>"])  # nothing but control tokens
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    figures = initialize(tiny_base, tmp_path / "tokenizer", tmp_path / "new")
+    assert (figures["rows_from_subwords"], figures["rows_random"]) == (1, 1)
+    pieces = AutoTokenizer.from_pretrained(tiny_base)("<|river|>", add_special_tokens=False).input_ids
+    table = tensors(tmp_path / "new")[EMBEDDING]
+    assert torch.allclose(table[tokenizer.convert_tokens_to_ids("<|river|>")], table[pieces].mean(dim=0))
+
+
+def test_a_nested_text_config_is_grown(tiny_base: Path, tmp_path: Path) -> None:
+    from lingraft.graft.surgery import _write_config
+
+    (tmp_path / "base").mkdir()
+    for config in ({"text_config": {"vocab_size": 4}}, {"text_config": {}, "vocab_size": 4}, {"vocab_size": 4}, {}):
+        (tmp_path / "base/config.json").write_text(json.dumps(config), encoding="utf-8")
+        _write_config(tmp_path / "base", tmp_path, 9)
+        written = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+        assert 9 in (written.get("vocab_size"), written.get("text_config", {}).get("vocab_size"))
+        assert 4 not in (written.get("vocab_size"), written.get("text_config", {}).get("vocab_size"))
+
+
+class TestRefusals:
+    @pytest.fixture
+    def base(self, tiny_base: Path, tmp_path: Path) -> Path:
+        return Path(shutil.copytree(tiny_base, tmp_path / "base"))
+
+    def refuse(self, base: Path, tokenizer: Path, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            initialize(base, tokenizer, base.parent / "new")
+
+    def test_pickled_weights(self, base: Path, extended: Path) -> None:
+        (base / "model.safetensors").rename(base / "pytorch_model.bin")
+        self.refuse(base, extended, r"the weights are pickled \(pytorch_model.bin\)(.|\n)*save_pretrained")
+
+    def test_no_weights(self, base: Path, extended: Path) -> None:
+        (base / "model.safetensors").unlink()
+        self.refuse(base, extended, "there are no weights here")
+
+    def test_damaged_weights(self, base: Path, extended: Path) -> None:
+        path = base / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:1000])
+        self.refuse(base, extended, r"the weights cannot be read(.|\n)*Download the file again")
+
+    def test_a_missing_shard(self, base: Path, extended: Path) -> None:
+        index = {"weight_map": {EMBEDDING: "model-00001-of-00002.safetensors"}}
+        (base / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+        self.refuse(base, extended, "1 weight files of the index are not there, first model-00001-of-00002.safetensors")
+
+    def test_a_tokenizer_of_another_base(self, base: Path, tmp_path: Path, polish: list[str]) -> None:
+        save_tokenizer(tmp_path / "other", polish)
+        self.refuse(base, tmp_path / "other", r"tokens of the base have another id(.|\n)*of this very base")
+
+    def test_the_same_tokenizer(self, base: Path) -> None:
+        self.refuse(base, base, "this tokenizer has no token that the base has not")
+
+    def test_a_head_that_is_missing(self, base: Path, extended: Path) -> None:
+        config = json.loads((base / "config.json").read_text())
+        (base / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}))
+        self.refuse(base, extended, r"the weights have no lm_head.weight(.|\n)*tie_word_embeddings")
+
+    def test_fewer_rows_than_tokens(self, base: Path, extended: Path) -> None:
+        save_llama(base, tied=True, rows=399)
+        self.refuse(base, extended, "has 399 rows, config.json says 399, the tokenizer uses 400 ids")
+
+    def test_quantized_tables(self, base: Path, extended: Path) -> None:
+        stored = tensors(base)
+        save_file({**stored, EMBEDDING: stored[EMBEDDING].to(torch.int8)}, base / "model.safetensors")
+        self.refuse(base, extended, "is stored as torch.int8: it is quantized")
+
+    def test_not_a_causal_model(self, base: Path, extended: Path) -> None:
+        (base / "config.json").write_text('{"model_type": "vit"}')
+        self.refuse(base, extended, "transformers cannot build this model")
+
+    def test_an_unknown_strategy(self, base: Path, extended: Path) -> None:
+        with pytest.raises(RecipeError, match=r'no graft strategy is called "subword"(.|\n)*"subwords"'):
+            initialize(base, extended, base.parent / "new", strategy="subword")
