@@ -59,10 +59,13 @@ def new(
         if file.exists():
             raise RecipeError("the file exists already.", where=file, remedy="Choose another name.")
         text = as_template(recipe)
-        file.parent.mkdir(parents=True, exist_ok=True)
         schema = file.with_name("lingraft.schema.json")
-        schema.write_text(json.dumps(json_schema(table()), indent=1) + "\n", encoding="utf-8")
-        file.write_text(f"# yaml-language-server: $schema={schema.name}\n{text}", encoding="utf-8")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            schema.write_text(json.dumps(json_schema(table()), indent=1) + "\n", encoding="utf-8")
+            file.write_text(f"# yaml-language-server: $schema={schema.name}\n{text}", encoding="utf-8")
+        except OSError as error:
+            raise RecipeError(f"the file cannot be written: {error.strerror}.", where=file) from error
     typer.echo(f"wrote {file}; next: lingraft check {file}")
 
 

@@ -1,20 +1,19 @@
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import save_llama, save_tokenizer
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    Gemma3nForCausalLM,
-    Gemma3nTextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    LlamaConfig,
     LlamaForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
@@ -23,6 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from conftest import save_llama, save_tokenizer
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.graft import initialize
 from lingraft.tokenizer import extend
@@ -31,6 +31,24 @@ NEW = 30
 HEAD = "lm_head.weight"
 EMBEDDING = "model.embed_tokens.weight"
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+BaseOf = Callable[[PreTrainedModel], Path]
+
+
+class TwoTablesConfig(LlamaConfig):
+    model_type = "two_tables"
+
+
+class TwoTablesForCausalLM(LlamaForCausalLM):
+    config_class = TwoTablesConfig
+
+    def __init__(self, config: TwoTablesConfig) -> None:
+        super().__init__(config)
+        self.second = torch.nn.Embedding(config.vocab_size, 4)
+
+
+AutoConfig.register("two_tables", TwoTablesConfig)
+AutoModelForCausalLM.register(TwoTablesConfig, TwoTablesForCausalLM)
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
@@ -49,26 +67,24 @@ def slow_mean(table: torch.Tensor, old: Path, new: Path, row: int) -> list[float
 
 
 @pytest.fixture(scope="module")
-def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, polish: list[str]) -> Iterator[Path]:
+def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, polish: list[str]) -> Path:
     folder = tmp_path_factory.mktemp("extended")
     extend(tiny_base, polish * 2, folder, new_tokens=NEW)
     return folder
 
 
 @pytest.fixture
-def base_of(tiny_base: Path, tmp_path: Path) -> object:
-    def save(model: PreTrainedModel, **options: object) -> Path:
+def base_of(tiny_base: Path, tmp_path: Path) -> BaseOf:
+    def save(model: PreTrainedModel) -> Path:
         folder = tmp_path / "base"
-        save_tokenizer(folder, [])
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copyfile(tiny_base / name, folder / name)
-        model.save_pretrained(folder, **options)
+        shutil.copytree(tiny_base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+        model.save_pretrained(folder)
         return folder
 
     return save
 
 
-def check(base: Path, extended: Path, folder: Path, names: list[str], *, old_rows: int = 400, rows: int = 430) -> None:
+def check(base: Path, extended: Path, folder: Path, names: list[str], *, rows: int = 430) -> None:
     """Only new rows changed, each of them the mean from its own table; the model loads whole and agrees on old text."""
     before, after = tensors(base), tensors(folder)
     assert before.keys() == after.keys()
@@ -147,7 +163,7 @@ def test_padding_rows_are_taken_first_and_nothing_shrinks(
     save_llama(base, tied=False, rows=padded)
     figures = initialize(base, extended, folder)
     assert (figures["old_rows"], figures["rows"]) == (padded, rows)
-    check(base, extended, folder, [EMBEDDING, HEAD], old_rows=padded, rows=rows)
+    check(base, extended, folder, [EMBEDDING, HEAD], rows=rows)
 
 
 def test_half_precision_and_the_metadata_of_the_file_are_kept(tiny_base: Path, extended: Path, tmp_path: Path) -> None:
@@ -163,7 +179,7 @@ def test_half_precision_and_the_metadata_of_the_file_are_kept(tiny_base: Path, e
         assert file.metadata() == {"format": "pt"}
 
 
-def test_the_bias_of_a_head_grows_too(base_of, extended: Path, tmp_path: Path) -> None:
+def test_the_bias_of_a_head_grows_too(base_of: BaseOf, extended: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = PhiForCausalLM(PhiConfig(vocab_size=400, **SMALL, max_position_embeddings=64))
     torch.nn.init.normal_(model.lm_head.bias)
@@ -172,7 +188,7 @@ def test_the_bias_of_a_head_grows_too(base_of, extended: Path, tmp_path: Path) -
     check(base, extended, tmp_path / "new", [EMBEDDING, HEAD, "lm_head.bias"])
 
 
-def test_other_architectures_have_their_tables_found(base_of, extended: Path, tmp_path: Path) -> None:
+def test_other_architectures_have_their_tables_found(base_of: BaseOf, extended: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = MixtralConfig(
         vocab_size=400, **SMALL, num_key_value_heads=2, num_local_experts=4, max_position_embeddings=64
@@ -182,13 +198,27 @@ def test_other_architectures_have_their_tables_found(base_of, extended: Path, tm
     check(base, extended, tmp_path / "new", [EMBEDDING, HEAD])
 
 
-def test_a_checkpoint_without_the_prefix_of_the_base_model(base_of, extended: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_without_the_prefix_of_the_base_model(base_of: BaseOf, extended: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     base = base_of(GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=64)))
     bare = {name.removeprefix("transformer."): tensor for name, tensor in tensors(base).items()}
     save_file(bare, base / "model.safetensors", {"format": "pt"})
     assert initialize(base, extended, tmp_path / "new")["tied"]
     check(base, extended, tmp_path / "new", ["wte.weight"])
+
+
+def test_a_checkpoint_that_holds_the_model_under_another_name(
+    tiny_untied_base: Path, extended: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_untied_base, base)
+    under = {f"language_model.{name}": tensor for name, tensor in tensors(base).items()}
+    save_file(under, base / "model.safetensors", {"format": "pt"})
+    initialize(base, extended, tmp_path / "new")
+    after = tensors(tmp_path / "new")
+    assert [name for name in under if under[name].shape != after[name].shape] == [
+        f"language_model.{name}" for name in (HEAD, EMBEDDING)
+    ]
 
 
 def test_a_tied_table_that_is_stored_twice_stays_one(tiny_base: Path, extended: Path, tmp_path: Path) -> None:
@@ -288,6 +318,11 @@ class TestRefusals:
     def test_not_a_causal_model(self, base: Path, extended: Path) -> None:
         (base / "config.json").write_text('{"model_type": "vit"}')
         self.refuse(base, extended, "transformers cannot build this model")
+
+    def test_more_tables_than_embedding_and_head(self, base: Path, extended: Path) -> None:
+        config = json.loads((base / "config.json").read_text())
+        (base / "config.json").write_text(json.dumps({**config, "model_type": "two_tables"}))
+        self.refuse(base, extended, r"this model has a row per token in second.weight(.|\n)*keep the vocabulary")
 
     def test_an_unknown_strategy(self, base: Path, extended: Path) -> None:
         with pytest.raises(RecipeError, match=r'no graft strategy is called "subword"(.|\n)*"subwords"'):

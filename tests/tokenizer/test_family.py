@@ -53,10 +53,10 @@ def test_open_says_what_is_there_when_tokenizer_json_is_not(tmp_path: Path) -> N
         family.open(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "does not load"), ("{}", "added_tokens, model missing")])
+@pytest.mark.parametrize(("text", "message"), [("{", "JSONDecodeError"), ("{}", "KeyError")])
 def test_open_names_a_damaged_file(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"does not load: {message}"):
         family.open(tmp_path)
 
 

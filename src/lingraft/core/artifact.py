@@ -42,27 +42,40 @@ class Store:
         return self.root / "artifacts" / kind / f"{mark}.work"
 
     def find(self, kind: str, mark: str) -> Input | None:
-        """The finished artifact, or None when there is none. Raises StoreError when it is damaged."""
+        """The finished artifact, or None when there is none.
+
+        Raises StoreError when its manifest cannot be read, or a file is gone or has another size.
+        """
+        found = self.read(kind, mark)
+        for file in found.manifest["files"] if found else ():
+            place = self.folder(kind, mark) / file["path"]
+            if not place.is_file():
+                raise self._damaged(kind, mark, place, "the file is gone")
+            if place.stat().st_size != file["bytes"]:
+                size = place.stat().st_size
+                raise self._damaged(kind, mark, place, f"the file has {size} bytes and should have {file['bytes']}")
+        return found
+
+    def read(self, kind: str, mark: str) -> Input | None:
+        """The finished artifact's figures, whatever has become of its files; None when there is no such artifact."""
         folder = self.folder(kind, mark)
         path = folder / MANIFEST
         if not folder.exists():
             return None
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError) as error:
-            raise StoreError(
-                f"the artifact is damaged: {error}",
-                where=path,
-                remedy=f"Delete the folder {folder} and run again; it is made anew.",
-            ) from error
+        except (OSError, ValueError) as error:
+            raise self._damaged(kind, mark, path, str(error)) from error
         return Input(kind, mark, folder, manifest["figures"], manifest)
 
     @contextmanager
     def lock(self, kind: str, mark: str) -> Iterator[None]:
         """Hold the one right to make this artifact; freed when the process ends, however it ends."""
         path = self.root / "artifacts" / kind / f"{mark}.lock"
-        self._make(path.parent)
-        with path.open("a+", encoding="utf-8") as file:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+", encoding="utf-8")
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -79,9 +92,7 @@ class Store:
 
     def open_work(self, kind: str, mark: str) -> Path:
         """The work folder, made when missing; what a stopped run left in it stays."""
-        folder = self.work_folder(kind, mark)
-        self._make(folder)
-        return folder
+        return self.make(self.work_folder(kind, mark))
 
     def finish(self, kind: str, mark: str, manifest: Mapping[str, Any]) -> Input:
         """Seal the work folder: the manifest with the hash of every file, written last, then the folder renamed."""
@@ -89,7 +100,7 @@ class Store:
         files = [
             {"path": str(path.relative_to(work)), "bytes": path.stat().st_size, "sha256": sha256(path)}
             for path in sorted(work.rglob("*"))
-            if path.is_file() and path.name != LOG
+            if path.is_file() and path not in (work / LOG, work / MANIFEST, _temporary(work / MANIFEST))
         ]
         sealed = {
             "kind": kind,
@@ -112,20 +123,35 @@ class Store:
             folder = folder.parent
         return shutil.disk_usage(folder).free
 
-    def _make(self, folder: Path) -> None:
-        try:
+    def make(self, folder: Path) -> Path:
+        """A folder of the store, made when missing. Raises StoreError when it cannot be."""
+        with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise StoreError(
-                f"the store cannot be written: {error.strerror}",
-                where=folder,
-                remedy="Give a folder of your own with --store.",
-            ) from error
+        return folder
+
+    def _damaged(self, kind: str, mark: str, place: Path, what: str) -> StoreError:
+        return StoreError(
+            f"the artifact is damaged: {what}.",
+            where=place,
+            remedy=f"Delete the folder {self.folder(kind, mark)} and run again; it is made anew.",
+        )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the store cannot be written: {error.strerror}.",
+            where=path,
+            remedy="Give a folder of your own with --store.",
+        ) from error
 
 
 def write_json(path: Path, value: object) -> None:
     """Write the file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = _temporary(path)
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1)
         file.write("\n")
@@ -133,6 +159,10 @@ def write_json(path: Path, value: object) -> None:
         os.fsync(file.fileno())
     temporary.rename(path)
     _sync(path.parent)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")
 
 
 def _sync(folder: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -40,22 +40,23 @@ def execute(
 
     Raises the LingraftError of a step that cannot go on. What is finished stays; a later call goes on from there.
     """
-    run.open(recipe.yaml(), steps)
-    run.event("run", name=run.name, steps={step.name: step.state for step in steps})
-    server = _fork_server(preload) if any(step.state != "done" for step in steps) else None
-    finished: dict[str, Input] = {}
-    for step in steps:
-        artifact = store.find(step.stage.kind, step.fingerprint)
-        if artifact is None:
-            with store.lock(step.stage.kind, step.fingerprint):
-                artifact = store.find(step.stage.kind, step.fingerprint) or _carry_out(
-                    step, recipe, finished, store, run, screen, server
-                )
-        else:
-            screen.event("reused", step=step.name)
-        finished[step.name] = artifact
-        run.link(step.name, artifact)
-    run.event("finished", name=run.name)
+    with _full_disk_told(store.root):
+        run.open(recipe.yaml(), steps)
+        run.event("run", name=run.name, steps={step.name: step.state for step in steps})
+        server = _fork_server(preload)
+        finished: dict[str, Input] = {}
+        for step in steps:
+            artifact = store.find(step.stage.kind, step.fingerprint)
+            if artifact is None:
+                with store.lock(step.stage.kind, step.fingerprint):
+                    artifact = store.find(step.stage.kind, step.fingerprint) or _carry_out(
+                        step, recipe, finished, store, run, screen, server
+                    )
+            else:
+                screen.event("reused", step=step.name)
+            finished[step.name] = artifact
+            run.link(step.name, artifact)
+        run.event("finished", name=run.name)
 
 
 def _fork_server(preload: Sequence[str]) -> Any:
@@ -86,7 +87,7 @@ def _carry_out(
     there.close()
     result: dict[str, Any] | None = None
     try:
-        result = _listen(here, step, run, screen)
+        result = _listen(here, process.sentinel, step, run, screen)
     except KeyboardInterrupt:
         process.join()  # the terminal has told the step too; let it put its state on disk
         raise
@@ -115,20 +116,22 @@ def _carry_out(
     return artifact
 
 
-def _listen(pipe: Connection, step: Step, run: Run, screen: Progress) -> dict[str, Any] | None:
-    """Pass the step's messages on until it ends; its result, or None when it ended without one."""
-    result = None
-    with contextlib.suppress(EOFError):
-        while True:
+def _listen(pipe: Connection, ended: int, step: Step, run: Run, screen: Progress) -> dict[str, Any] | None:
+    """Pass the step's messages on until its result, or None when it ended without one."""
+    # A process that the step has left behind may hold the pipe open, so its end alone says nothing.
+    while pipe in wait([pipe, ended]):
+        try:
             what, values = pipe.recv()
-            if what == "result":
-                result = values
-            elif what == "event":
-                kind, fields = values
-                run.event(kind, step=step.name, **fields)
-            else:
-                getattr(screen, what)(*values)
-    return result
+        except (EOFError, OSError):  # the second when it was killed in the middle of a message
+            return None
+        if what == "result":
+            return values
+        if what == "event":
+            kind, fields = values
+            run.event(kind, step=step.name, **fields)
+        else:
+            getattr(screen, what)(*values)
+    return None
 
 
 def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> LingraftError | RuntimeError:
@@ -144,7 +147,18 @@ def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> Lingr
             remedy="When memory was short, give the step less to hold (smaller batches or sequences). "
             "Run the same command again: it goes on from where this one stopped.",
         )
-    return RuntimeError(f"step {step.name} failed; its log {log} ends with:\n{log.read_text(errors='replace')[-4000:]}")
+    said = log.read_text(errors="replace")[-4000:] if log.exists() else "(nothing)"
+    return RuntimeError(f"step {step.name} failed; its log {log} ends with:\n{said}")
+
+
+@contextlib.contextmanager
+def _full_disk_told(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _disk_full(place) from error
 
 
 def _disk_full(place: Path) -> StoreError:
@@ -163,13 +177,10 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     os.dup2(log, sys.stderr.fileno())
     object.__setattr__(job, "progress", _PipedProgress(pipe))
     try:
-        figures = run_stage(job)
+        with _full_disk_told(job.folder):
+            figures = run_stage(job)
     except LingraftError as error:
         answer = _as_message(error)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        answer = _as_message(_disk_full(job.folder))
     else:
         usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         answer = {"figures": figures, "peak_memory_bytes": usage * 1024}

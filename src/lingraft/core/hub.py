@@ -13,10 +13,17 @@ def commit(repo: str, revision: str | None, kind: Literal["model", "dataset"]) -
     """
     import httpx2 as httpx
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+    )
 
     try:
         return HfApi().repo_info(repo, revision=revision, repo_type=kind).sha
+    except HFValidationError as error:
+        raise InputError(f'"{repo}" is no id of a {kind} on the hub: {error}') from error
     except (OfflineModeIsEnabled, httpx.TransportError) as error:
         try:
             cached = snapshot_download(repo, revision=revision, repo_type=kind, local_files_only=True)

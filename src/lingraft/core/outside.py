@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TextSource(BaseModel):
@@ -14,21 +14,25 @@ class TextSource(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    path: str | None = None
-    """A file or a glob: .jsonl, .txt, .csv, .parquet, each plain, .gz or .zst (parquet plain only)."""
-    dataset: str | None = None
-    """A hub id or the folder of a local data set, instead of `path`; streamed."""
-    config: str | None = None
-    split: str = "train"
-    revision: str | None = None
-    text: str = "text"
-    """The field or column that holds the text."""
-    group: str | None = "source"
-    """The field that names what must not be torn apart by a split: the novel, the site, the author."""
-    document: Literal["line", "paragraph", "file"] = "line"
-    """What one document of a .txt file is; paragraphs are separated by blank lines."""
-    name: str | None = None
-    """The source's name in figures and reports; by default the file's stem or the data set's id."""
+    path: str | None = Field(
+        None, description="A file or a glob: .jsonl, .txt, .csv, each plain, .gz or .zst, or .parquet."
+    )
+    dataset: str | None = Field(
+        None, description="Instead of a path: a hub id or the folder of a data set in Hugging Face form; streamed."
+    )
+    config: str | None = Field(None, description="The data set's configuration.")
+    split: str = Field("train", description="The data set's split.")
+    revision: str | None = Field(None, description="The data set's commit, tag or branch on the hub.")
+    text: str = Field("text", description="The field or column that holds the text.")
+    group: str | None = Field(
+        "source", description="The field that names what a split must not tear apart: the novel, the site, the author."
+    )
+    document: Literal["line", "paragraph", "file"] = Field(
+        "line", description="What one document of a .txt file is; blank lines separate paragraphs."
+    )
+    name: str | None = Field(
+        None, description="The source's name in figures; the file's stem or the data set's id by default."
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> "TextSource":

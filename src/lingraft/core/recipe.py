@@ -1,5 +1,6 @@
 """A recipe: base model, language and named stages, read from YAML with every mistake named at once."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from .registry import did_you_mean
 from .stage import ANYTHING, Settings, Stage, StageConfig
 
 BASE = "base"
+NAME = re.compile(r"[\w-]+")
 
 
 class _Head(BaseModel):
@@ -108,6 +110,9 @@ def _base(source: yaml_source.Source, stage: Stage) -> StageConfig | None:
 
 def _stage(source: yaml_source.Source, name: str, values: Any, table: Mapping[str, Stage]) -> StageConfig | None:
     key = f"stages.{name}"
+    if name == BASE or not NAME.fullmatch(name):
+        source.mistake(key, 'a stage is named with letters, digits, _ and -, and not "base".')
+        return None
     values = {} if values is None else values
     if not isinstance(values, dict):
         source.mistake(key, f"the settings of a stage are a mapping (got {values!r}).")
@@ -133,7 +138,7 @@ def _validate(
         return model.model_validate(values)
     except ValidationError as error:
         for mistake in error.errors():
-            dotted = ".".join(str(part) for part in mistake["loc"])
+            dotted = ".".join(str(part) for part in mistake["loc"] if part != "[key]")
             full = f"{key}.{dotted}" if key and dotted else key or dotted
             if mistake["type"] == "extra_forbidden":
                 names = known or [name for name in _fields_at(model, mistake["loc"]) if name != "kind"]
@@ -142,7 +147,8 @@ def _validate(
                 source.mistake(full, "this key is needed and is not there.")
             else:
                 message = mistake["msg"].removeprefix("Value error, ")
-                source.mistake(full, f"{message[0].lower()}{message[1:]} (got {mistake['input']!r}).")
+                got = "" if mistake["type"] == "value_error" else f" (got {mistake['input']!r})"
+                source.mistake(full, f"{message[0].lower()}{message[1:]}{got}.")
         return None
 
 
@@ -168,7 +174,9 @@ def _resolve_references(
             for reference in (given if isinstance(given, list) else [given]) if given is not None else []:
                 if reference not in makers:
                     source.mistake(key, _no_such_step(reference, needs.makes, makers, stages))
-            if given is None and not makers and not needs.optional:
+            if given == []:
+                source.mistake(key, "no stage is named; leave the key out for all of them.")
+            elif given is None and not makers and not needs.optional:
                 kinds = [kind for kind, stage in table.items() if needs.makes in stage.makes]
                 source.mistake(
                     f"stages.{name}",

@@ -28,7 +28,9 @@ class Run:
 
     def open(self, resolved_recipe: str, steps: Sequence[Step]) -> None:
         """Write what the run is going to be; an earlier run of the same name gives way, its artifacts stay."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if Path(self.name).name != self.name or self.name in ("", ".."):
+            raise StoreError(f'"{self.name}" cannot be the name of a run.', remedy="Give one without / by --name.")
+        self.store.make(self.folder)
         for entry in self.folder.iterdir():
             if entry.is_symlink():
                 entry.unlink()
@@ -67,4 +69,4 @@ class Run:
                 else "It has no runs yet: lingraft run RECIPE makes one.",
             )
         for step in json.loads(path.read_text(encoding="utf-8"))["steps"]:
-            yield step["name"], self.store.find(step["kind"], step["fingerprint"])
+            yield step["name"], self.store.read(step["kind"], step["fingerprint"])

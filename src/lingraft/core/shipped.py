@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .errors import RecipeError
 from .registry import did_you_mean
+from .yaml_source import read_text
 
 PACKAGE = Path(__file__).parents[1]
 STARTER = "starter"
@@ -33,7 +34,7 @@ def find(name: str) -> Path:
 def as_template(name: str) -> str:
     """The text of a recipe with its relative places made absolute, to be copied elsewhere."""
     path = find(name)
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
 
     def absolute(match: re.Match[str]) -> str:
         place = path.parent / match[2]

@@ -17,18 +17,18 @@ VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass
 class Source:
-    """A YAML file as plain data, and where each dotted key stands."""
+    """A YAML file as plain data, and where each dotted key stands: `file:line`, or the override that set it."""
 
     path: Path
     data: dict[str, Any]
-    lines: dict[str, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
 
     def place(self, key: str) -> str:
-        """`file:line` of a dotted key, or of the nearest key above it that is written."""
-        while key and key not in self.lines:
+        """Where a dotted key stands, or the nearest key above it that is written."""
+        while key and key not in self.places:
             key = key.rpartition(".")[0]
-        return f"{self.path}:{self.lines.get(key, 1)}"
+        return self.places.get(key, f"{self.path}:1")
 
     def mistake(self, key: str, what: str) -> None:
         """Remember `file:line: dotted.key: what`."""
@@ -42,37 +42,42 @@ class Source:
             raise RecipeError(f'the override "{assignment}" is not of the form a.b=value.', where="-s")
         if keys[0] in known_stages:
             keys.insert(0, "stages")
+        where = f"-s {assignment}"
+        given = _plain(_parse(text, where), "", Source(self.path, {}))
+        key = ".".join(keys)
+        self.places = {k: v for k, v in self.places.items() if not k.startswith(f"{key}.")} | {key: where}
         place: Any = self.data
-        for key in keys[:-1]:
-            place = place[int(key)] if isinstance(place, list) and key.isdigit() and int(key) < len(place) else place
-            if isinstance(place, dict):
-                if place.get(key) is None:
-                    place[key] = {}
-                place = place[key]
-        if isinstance(place, dict):
-            place[keys[-1]] = _parse(text, f"-s {assignment}")
-        elif isinstance(place, list) and keys[-1].isdigit() and int(keys[-1]) < len(place):
-            place[int(keys[-1])] = _parse(text, f"-s {assignment}")
-        else:
-            raise RecipeError(f'"{dotted}" does not lead to a value of the recipe.', where=f"-s {assignment}")
+        for key, last in zip(keys, [False] * (len(keys) - 1) + [True], strict=True):
+            index: Any = int(key) if isinstance(place, list) and key.isdigit() else key
+            if not isinstance(place, dict) and not (isinstance(index, int) and index < len(place)):
+                raise RecipeError(f'"{dotted}" does not lead to a value of the recipe.', where=where)
+            if last:
+                place[index] = given
+            elif isinstance(place, dict) and place.get(index) is None:
+                place[index] = {}
+            place = place[index]
 
 
 def read(path: Path) -> Source:
-    """The file as plain data with its lines. Raises RecipeError when it is not there or is no YAML mapping."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise RecipeError(
-            "there is no such recipe file.", where=path, remedy="lingraft ls shows the shipped ones."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"the recipe is not UTF-8 ({error.reason} at byte {error.start}).", where=path) from error
-    tree = _parse(text, str(path))
+    """The file as plain data with its lines. Raises RecipeError when it cannot be read or is no YAML mapping."""
+    tree = _parse(read_text(path), str(path))
     if not isinstance(tree, CommentedMap):
         raise RecipeError("a recipe is a mapping of keys to values.", where=path)
     source = Source(path, {})
     source.data = _plain(tree, "", source)
     return source
+
+
+def read_text(path: Path) -> str:
+    """The text of a recipe file. Raises RecipeError when it cannot be read or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RecipeError(
+            f"the recipe cannot be read: {error.strerror}.", where=path, remedy="lingraft ls shows the shipped ones."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"the recipe is not UTF-8 ({error.reason} at byte {error.start}).", where=path) from error
 
 
 def fill(source: Source) -> None:
@@ -109,12 +114,13 @@ def _plain(node: Any, key: str, source: Source) -> Any:
         plain = {}
         for name, value in node.items():
             below = f"{key}.{name}" if key else str(name)
-            source.lines[below] = node.lc.key(name)[0] + 1
+            if name in node.lc.data:  # not so for a key that comes from an alias: <<: *name
+                source.places[below] = f"{source.path}:{node.lc.key(name)[0] + 1}"
             plain[str(name)] = _plain(value, below, source)
         return plain
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
-            source.lines[f"{key}.{index}"] = node.lc.item(index)[0] + 1
+            source.places[f"{key}.{index}"] = f"{source.path}:{node.lc.item(index)[0] + 1}"
         return [_plain(value, f"{key}.{index}", source) for index, value in enumerate(node)]
     if isinstance(node, bool) or node is None:
         return node

@@ -3,7 +3,8 @@
 import json
 import shutil
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Checkpoint:
 
     def load(self, name: str) -> torch.Tensor:
         """One tensor, in memory of its own."""
-        with safe_open(self.folder / self.files[name], framework="pt") as file:
+        with _reading(self.folder / self.files[name]) as file:
             return file.get_tensor(name).clone()
 
     def write(self, folder: Path, changed: Mapping[str, torch.Tensor]) -> None:
@@ -65,13 +66,8 @@ def open(folder: Path) -> Checkpoint:
             )
         return Checkpoint(folder, files)
     if (folder / SINGLE).exists():
-        try:
-            with safe_open(folder / SINGLE, framework="pt") as file:
-                return Checkpoint(folder, dict.fromkeys(file.keys(), SINGLE))
-        except SafetensorError as error:
-            raise InputError(
-                f"the weights cannot be read: {error}", where=folder / SINGLE, remedy="Download the file again."
-            ) from error
+        with _reading(folder / SINGLE) as file:
+            return Checkpoint(folder, dict.fromkeys(file.keys(), SINGLE))
     pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
     if pickled:
         raise InputError(
@@ -80,7 +76,22 @@ def open(folder: Path) -> Checkpoint:
             remedy="If you trust their source, load them with AutoModelForCausalLM.from_pretrained(folder) and write "
             "model.safetensors with save_pretrained.",
         )
-    raise InputError(f"there are no weights here: neither {SINGLE} nor {INDEX}.", where=folder)
+    raise InputError(
+        f"there are no weights here: neither {SINGLE} nor {INDEX}.",
+        where=folder,
+        remedy="Download the model again, weights included.",
+    )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[safe_open]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise InputError(
+            f"the weights cannot be read: {error}", where=path, remedy="Download the file again."
+        ) from error
 
 
 def _rewrite(source: Path, destination: Path, changed: Mapping[str, torch.Tensor]) -> int:

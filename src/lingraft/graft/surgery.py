@@ -1,4 +1,7 @@
-"""Grow a model to an extended tokenizer: new rows in embedding and LM head, everything else bit for bit."""
+"""Grow a model to an extended tokenizer: new rows in embedding and LM head, everything else bit for bit.
+
+V rows of a table, N new rows, D columns (1 for a bias).
+"""
 
 import inspect
 import json
@@ -41,7 +44,7 @@ def initialize(
     rows = resolve(STRATEGIES, strategy, "graft strategy")
     old, new = family.open(base), family.open(tokenizer)
     num_old, fresh = _new_tokens(old, new, tokenizer)
-    spellings = [_spelling(old, new, token, index) for index, token in fresh.items()]
+    spellings = _spellings(old, new, fresh)
     weights = checkpoint.open(base)
     tables = find(base, weights, trust_remote_code=trust_remote_code)
     size = max(tables.rows, *(index + 1 for index in fresh))
@@ -101,17 +104,23 @@ def _new_tokens(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, wher
     return max(before.values()) + 1, fresh
 
 
-def _spelling(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, token: str, index: int) -> list[int]:
-    """The old ids of the token's own bytes: no prefix space, no BOS, also where the bytes are not whole characters."""
-    backend = old.backend_tokenizer
-    if index in new.added_tokens_decoder:  # an added token is text, the others are symbols of the model
-        ids = backend.encode(token, add_special_tokens=False).ids
-    else:
-        ids = [piece.id for piece in backend.model.tokenize(token)]
-    return [piece for piece in ids if piece not in old.all_special_ids]
+def _spellings(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, fresh: dict[int, str]) -> list[list[int]]:
+    """The old ids of each token's own bytes: no prefix space, no BOS, also where the bytes are not whole characters."""
+    backend, special, added = old.backend_tokenizer, set(old.all_special_ids), set(new.added_tokens_decoder)
+    spellings = []
+    for index, token in fresh.items():
+        if index in added:  # an added token is text, the others are symbols of the model
+            ids = backend.encode(token, add_special_tokens=False).ids
+        else:
+            ids = [piece.id for piece in backend.model.tokenize(token)]
+        spellings.append([piece for piece in ids if piece not in special])
+    return spellings
 
 
-def _rows(strategy: Callable[..., torch.Tensor], old_VD: torch.Tensor, spellings: list[list[int]], seed: int) -> Any:
+def _rows(
+    strategy: Callable[..., torch.Tensor], old_VD: torch.Tensor, spellings: list[list[int]], seed: int
+) -> torch.Tensor:
+    """The new rows (N, D) of one table, random ones where there is no spelling."""
     options = {"seed": seed} if "seed" in inspect.signature(strategy).parameters else {}
     spelled = [at for at, pieces in enumerate(spellings) if pieces]
     unspelled = [at for at, pieces in enumerate(spellings) if not pieces]

@@ -42,7 +42,7 @@ def find(base: Path, checkpoint: Checkpoint, *, trust_remote_code: bool = False)
             where=base / "config.json",
             remedy="The base must be a causal language model; for one that ships its own code set trust_remote_code.",
         ) from error
-    embedding = model.get_input_embeddings().weight
+    embedding = getattr(model.get_input_embeddings(), "weight", None)
     head = getattr(model.get_output_embeddings(), "weight", None)
     bias = getattr(model.get_output_embeddings(), "bias", None)
     before = dict(model.named_parameters(remove_duplicate=False))
@@ -71,9 +71,7 @@ def find(base: Path, checkpoint: Checkpoint, *, trust_remote_code: bool = False)
 
 def _skeleton(config: AutoConfig, trust_remote_code: bool) -> PreTrainedModel:
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    model.tie_weights()
-    return model
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
 
 
 def _stored(name: str, stored: Iterable[str], prefix: str) -> str | None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import struct
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
@@ -15,6 +14,7 @@ from lingraft.core.hub import commit
 from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
 
 TOKENIZER = "tokenizer.json"
+INDEX = "model.safetensors.index.json"
 UNWANTED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "original/*")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
@@ -127,10 +127,16 @@ def _check_folder(folder: Path) -> None:
         )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"config.json is not valid JSON: {error}", where=folder / "config.json") from error
-    if "model_type" not in config:
+    except ValueError as error:
+        raise InputError(f"config.json is not valid JSON: {error}.", where=folder / "config.json") from error
+    if not isinstance(config, dict) or "model_type" not in config:
         raise InputError("config.json names no model_type.", where=folder / "config.json")
+    index = folder / INDEX
+    if index.exists():
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        missing = sorted(shards - set(names))
+        if missing:
+            raise InputError(f"{missing[0]} of the weights is not there.", where=folder, remedy="Download it again.")
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -151,15 +157,17 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def _header(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
     with path.open("rb") as file:
-        length = file.read(8)
+        length = int.from_bytes(file.read(8), "little")
         try:
-            header = json.loads(file.read(struct.unpack("<Q", length)[0]))
-        except (struct.error, json.JSONDecodeError, UnicodeDecodeError, MemoryError, OverflowError) as error:
-            raise InputError(
-                "this is not a whole safetensors file.", where=path, remedy="Download or copy it again."
-            ) from error
-    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+            header = json.loads(file.read(min(length, size)))
+        except ValueError:
+            header = {}
+    tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+    if not tensors or size != 8 + length + max(tensor["data_offsets"][1] for tensor in tensors.values()):
+        raise InputError("this is not a whole safetensors file.", where=path, remedy="Download or copy it again.")
+    return tensors
 
 
 STAGE = Stage("base", 1, Base, makes=("model", "tokenizer"), run=run, check=check, outside=outside, forecast=forecast)

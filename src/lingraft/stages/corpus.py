@@ -31,7 +31,7 @@ def check(context: Check) -> None:
     elif context.config.replay:
         raise RecipeError(
             "there are replay texts, but the recipe does not say in which language.",
-            where="corpus.replay",
+            where="replay",
             remedy="Add `replay: en` (or another code) beside `language:`.",
         )
     for source in (*context.config.target, *context.config.replay):

@@ -25,7 +25,7 @@ class Evaluate(StageConfig):
 
 
 def check(context: Check) -> None:
-    """Two models or more can be compared; one name stands once."""
+    """One name stands once."""
     names = context.config.models
     if len(set(names)) != len(names):
         raise RecipeError("a model is named twice.", where="models")

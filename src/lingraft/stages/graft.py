@@ -2,6 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
 from .base import describe, origin
@@ -13,7 +15,9 @@ class Graft(StageConfig):
     kind: Literal["graft"] = "graft"
     base: Annotated[str | None, Needs("model")] = None
     tokenizer: Annotated[str | None, Needs("extension")] = None
-    strategy: Literal["subwords"] = "subwords"
+    strategy: Literal["subwords", "gaussian"] = Field(
+        "subwords", description="The mean of the old tokens that spell the new one, or drawn at random."
+    )
 
 
 def forecast(context: Check) -> Forecast:

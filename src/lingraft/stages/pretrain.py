@@ -20,7 +20,7 @@ class Pretrain(StageConfig):
     model: Annotated[str | None, Needs("model")] = None
     data: Annotated[str | None, Needs("tokens")] = None
     corpus: Annotated[str | None, Needs("text")] = Field(None, description="Its held-out text gives the curve.")
-    train: Literal["full"] = "full"
+    train: Literal["full"] = Field("full", description="Which weights move.")
     mix: dict[Literal["target", "replay"], Annotated[float, Field(ge=0)]] = Field(
         {"target": 1.0}, description="Shares of tokens: {target: 0.75, replay: 0.25}."
     )
@@ -29,15 +29,15 @@ class Pretrain(StageConfig):
     epochs: float | None = Field(None, gt=0, description="Text to show, in passes over the target.")
     batch_tokens: int = Field(8192, ge=8, description="Tokens an optimizer step sees.")
     micro_batch_sequences: int | None = Field(None, ge=1, description="Sequences at once in memory; all by default.")
-    lr: float = Field(1e-4, gt=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_share: float = Field(0.01, ge=0, lt=1)
-    weight_decay: float = Field(0.1, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
-    precision: Literal["bf16", "fp32"] = "bf16"
+    lr: float = Field(1e-4, gt=0, description="The highest learning rate (AdamW).")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="How lr falls after the warmup.")
+    warmup_share: float = Field(0.01, ge=0, lt=1, description="Of all steps, those in which lr rises.")
+    weight_decay: float = Field(0.1, ge=0, description="Of all weights but norms and biases.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are clipped to it.")
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
-    checkpoint_minutes: float = Field(10.0, ge=0)
+    checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
 
     @model_validator(mode="after")
     def _one_budget(self) -> "Pretrain":

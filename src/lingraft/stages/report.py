@@ -2,6 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from lingraft.core.errors import RecipeError
+from lingraft.core.recipe import BASE
 from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
 
 SECTIONS = {"evaluate": "evaluation"}
@@ -12,7 +16,13 @@ class Report(StageConfig):
     """What the page shows."""
 
     kind: Literal["report"] = "report"
-    steps: Annotated[list[str] | None, Needs(ANYTHING)] = None
+    steps: Annotated[list[str] | None, Needs(ANYTHING)] = Field(None, description="Whose figures are shown.")
+
+
+def check(context: Check) -> None:
+    """The page begins with the base, so its figures must be among those that are read."""
+    if BASE not in context.config.steps:
+        raise RecipeError("the page cannot do without the base.", where="steps", remedy=f"Add {BASE} to the list.")
 
 
 def forecast(context: Check) -> Forecast:
@@ -42,7 +52,7 @@ def collect(job: Job) -> dict[str, Any]:
             found.setdefault("training", []).append(_training(name, step.figures))
         elif step.kind != "base":
             found[SECTIONS.get(step.kind, step.kind)] = step.figures
-    base = inputs["base"].figures
+    base = inputs[BASE].figures
     manifests = {name: step.manifest for name, step in inputs.items()}
     return {
         "run": {
@@ -79,4 +89,6 @@ def _language(language: Any) -> dict[str, Any]:
     return {key: getattr(language, key) for key in ("tag", "name", "script", "direction")}
 
 
-STAGE = Stage("report", 1, Report, makes=("report",), run=run, uses=("language", "replay", "seed"), forecast=forecast)
+STAGE = Stage(
+    "report", 1, Report, makes=("report",), run=run, uses=("language", "replay", "seed"), check=check, forecast=forecast
+)

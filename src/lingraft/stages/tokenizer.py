@@ -16,9 +16,8 @@ class Tokenizer(StageConfig):
     kind: Literal["tokenizer"] = "tokenizer"
     corpus: Annotated[str | None, Needs("text")] = None
     base: Annotated[str | None, Needs("model")] = None
-    method: Literal["continued_bpe"] = "continued_bpe"
+    method: Literal["continued_bpe"] = Field("continued_bpe", description="How new tokens are learned.")
     new_tokens: int = Field(ge=1, description="How many tokens to add.")
-    guard: Literal["report"] = Field("report", description="Count the replay documents that are segmented differently.")
 
 
 def forecast(context: Check) -> Forecast:

@@ -68,4 +68,4 @@ def _write(base: Path, folder: Path, content: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # With config.json: transformers picks the class of a tokenizer by the type of the model.
     family.copy(base, folder, (*family.SETTINGS_FILES, "config.json"))
-    (folder / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -5,6 +5,7 @@ at every document, which keeps documents from attending to each other.
 """
 
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -148,7 +149,7 @@ class Shard:
         self._sequence_tokens, self._pad_id = sequence_tokens, pad_id
 
     def __len__(self) -> int:
-        return -(-len(self._tokens) // self._sequence_tokens)
+        return math.ceil(len(self._tokens) / self._sequence_tokens)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """Token ids, labels and positions of one sequence, each of shape (sequence_tokens,).

@@ -100,7 +100,7 @@ def pretrain(
         model=trained,
         args=arguments,
         train_dataset=data,
-        data_collator=_collate,
+        data_collator=collate,
         callbacks=[
             meter,
             HeldOut(
@@ -208,7 +208,8 @@ def _load(folder: Path, sequence_tokens: int, trust_remote_code: bool) -> tuple[
     return model, stored
 
 
-def _collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
+    """A batch of rows, every value of shape (rows, sequence_tokens)."""
     return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
 
 

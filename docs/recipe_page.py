@@ -1,0 +1,63 @@
+"""Writes docs/recipe.md from the stages' own configs: python docs/recipe_page.py"""
+
+from pathlib import Path
+from typing import Any
+
+from lingraft.core.outside import TextSource
+from lingraft.core.stage import Needs, Stage
+from lingraft.stages import table
+
+PAGE = Path(__file__).with_name("recipe.md")
+INTRODUCTION = """# The recipe
+
+This page is written by `docs/recipe_page.py` from the code; do not edit it by hand.
+
+A recipe is a YAML file that says what is to be done. Under `stages` stand named steps in their order; a name that is
+also a kind of stage needs no `kind:`. The same kind may appear twice under two names.
+
+```yaml
+base:     {model: folder-or-hub-id, revision: null, trust_remote_code: false}
+language: pl      # BCP 47
+replay:   en      # the language that must not be lost; may be left out
+seed:     17
+stages:
+  corpus: {target: [{path: texts/*.jsonl}]}
+```
+
+- A relative path is looked for beside the recipe file.
+- `${NAME}` is filled in from the environment.
+- `-s stage.key=value` on the command line overrides one value; `-s seed=3` one beside the stages.
+- A key that names an earlier step may be left out: it means the nearest earlier step that makes what is needed (a list:
+  all of them). The copy of the recipe in the run has them all written out. `base` is the name of the base itself.
+- Mistakes are reported all at once, each as `file:line: dotted.key: what is wrong`.
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
+    parts += [stage(kind, found) for kind, found in table().items()]
+    return "\n".join(parts)
+
+
+def stage(kind: str, found: Stage) -> str:
+    makes = ", ".join(found.makes)
+    return f"## {kind}\n\n{found.config.__doc__} Makes: {makes}.\n\n{fields(found.config)}"
+
+
+def fields(config: Any) -> str:
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for name, info in config.model_fields.items():
+        if name == "kind":
+            continue
+        default = "needed" if info.is_required() else "`" + str(info.get_default()) + "`"
+        needs = next(
+            (f"An earlier step that makes: {mark.makes}." for mark in info.metadata if isinstance(mark, Needs)), ""
+        )
+        meaning = " ".join(part for part in (needs, info.description or "") if part)
+        rows.append(f"| `{name}` | {default.replace('`None`', '')} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
