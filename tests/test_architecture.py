@@ -86,8 +86,11 @@ def test_a_floor_stands_only_on_those_below(folder: str) -> None:
 
 def test_stages_import_domain_folders_only_inside_functions() -> None:
     found = [(file, *entry) for file in FILES if room(file) in ("stages", "cli") for entry in imports(file)]
-    domain = [(file.name, name, on_load) for file, name, on_load in found if name.split(".")[1:2][:1] and
-              name.startswith("lingraft.") and name.split(".")[1] in DOMAIN]
+    domain = [
+        (file.name, name, on_load)
+        for file, name, on_load in found
+        if name.split(".")[1:2][:1] and name.startswith("lingraft.") and name.split(".")[1] in DOMAIN
+    ]
     assert len(domain) >= 15
     assert not [entry for entry in domain if entry[2]]
 
@@ -95,7 +98,9 @@ def test_stages_import_domain_folders_only_inside_functions() -> None:
 def test_light_files_import_nothing_heavy_when_loaded() -> None:
     light = [file for file in FILES if room(file) in ("cli", "core", "stages") or file.name == "__init__.py"]
     assert len(light) >= 30
-    heavy = [(file, name) for file in light for name, on_load in imports(file) if on_load and name.split(".")[0] in HEAVY]
+    heavy = [
+        (file, name) for file in light for name, on_load in imports(file) if on_load and name.split(".")[0] in HEAVY
+    ]
     assert not heavy
 
 

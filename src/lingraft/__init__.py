@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-__all__ = ["corpus", "evaluate", "export", "graft", "report", "tokenizer", "train"]  # noqa: F822
+__all__ = ["corpus", "evaluate", "export", "graft", "report", "tokenizer", "train"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -11,9 +11,13 @@ from .stage import Input
 
 def plan_table(steps: Sequence[Step]) -> Table:
     """A row a step: state, what it reads and writes, and the forecast of its cost (~ is an estimate)."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("step", "state", "reads", "writes", "tokens", "FLOPs", "memory", "disk", "time"):
-        table.add_column(column, justify="right" if column in ("tokens", "FLOPs", "memory", "disk", "time") else "left")
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    for column in ("step", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("reads", "writes"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=8)
+    for column in ("tokens", "FLOPs", "memory", "disk", "time"):
+        table.add_column(column, justify="right", no_wrap=True)
     open_seconds = 0.0
     for step in steps:
         cost, about = step.forecast, "" if step.state == "done" else "~"

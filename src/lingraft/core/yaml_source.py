@@ -44,17 +44,17 @@ class Source:
             keys.insert(0, "stages")
         where = f"-s {assignment}"
         given = _plain(_parse(text, where), "", Source(self.path, {}))
-        key = ".".join(keys)
-        self.places = {k: v for k, v in self.places.items() if not k.startswith(f"{key}.")} | {key: where}
+        dotted_keys = [".".join(keys[: depth + 1]) for depth in range(len(keys))]
+        self.places = {k: v for k, v in self.places.items() if not k.startswith(f"{dotted_keys[-1]}.")}
         place: Any = self.data
-        for key, last in zip(keys, [False] * (len(keys) - 1) + [True], strict=True):
+        for key, dotted_key in zip(keys, dotted_keys, strict=True):
             index: Any = int(key) if isinstance(place, list) and key.isdigit() else key
             if not isinstance(place, dict) and not (isinstance(index, int) and index < len(place)):
                 raise RecipeError(f'"{dotted}" does not lead to a value of the recipe.', where=where)
-            if last:
-                place[index] = given
-            elif isinstance(place, dict) and place.get(index) is None:
-                place[index] = {}
+            last = dotted_key == dotted_keys[-1]
+            if last or (isinstance(place, dict) and place.get(index) is None):
+                place[index] = given if last else {}
+                self.places[dotted_key] = where
             place = place[index]
 
 

@@ -1,0 +1,61 @@
+"""What README and docs say runs as it stands there."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lingraft import cli
+from lingraft.core.recipe import load
+from lingraft.stages import table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", README, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    (program,) = blocks("python")
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'unreachable': 0" in done.stdout
+    assert (tmp_path / "grafted" / "model.safetensors").exists()
+
+
+def test_the_recipe_of_the_readme_is_one(tmp_path: Path) -> None:
+    (recipe,) = blocks("yaml")
+    path = tmp_path / "mine.yaml"
+    path.write_text(recipe, encoding="utf-8")
+    assert list(load(path, table()).stages) == list(table())
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    named = set(re.findall(r"`lingraft (\w+)", README))
+    assert named == {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    assert set(re.findall(r"`?make (\w+)", README)) <= set(
+        re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    )
+
+
+def test_the_links_of_the_documents_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    assert len(pages) >= 3
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_recipe_page_is_what_the_code_says() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "recipe_page.py"))["page"]
+    if (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") != page():
+        pytest.fail("docs/recipe.md is not up to date: run python docs/recipe_page.py")
