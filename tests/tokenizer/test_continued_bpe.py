@@ -7,6 +7,7 @@ import pytest
 
 from lingraft.tokenizer import family
 from lingraft.tokenizer.continued_bpe import learn
+from lingraft.tokenizer.kind import pre_tokens
 
 
 def slow_learn(words: Counter[tuple[str, ...]], vocabulary: dict[str, int], num_merges: int) -> list[tuple[str, str]]:
@@ -47,7 +48,7 @@ def test_learn_agrees_with_counting_anew_before_every_merge(name: str, tiny_base
     backend = tokenizer.backend_tokenizer
     words: Counter[tuple[str, ...]] = Counter()
     for text in texts:
-        for pre_token in family.pre_tokens(backend, text):
+        for pre_token in pre_tokens(backend, text):
             words[tuple(token.value for token in backend.model.tokenize(pre_token))] += 1
     merges = learn(backend, texts, 120).merges
     assert merges == slow_learn(words, tokenizer.get_vocab(), 120)

@@ -6,7 +6,7 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lingraft.core.errors import InputError
-from lingraft.tokenizer import family
+from lingraft.tokenizer import family, kind
 
 
 def save(folder: Path, model: object, pre_tokenizer: object = None) -> PreTrainedTokenizerFast:
@@ -35,12 +35,11 @@ FAMILIES = {
 def test_only_byte_level_bpe_can_be_extended_and_the_others_are_named(name: str, tmp_path: Path) -> None:
     tokenizer = save(tmp_path, *FAMILIES[name])
     with pytest.raises(InputError, match=rf"this tokenizer is {name}; only byte-level BPE(.|\n)*Keep its vocabulary"):
-        family.byte_level_bpe(tokenizer, tmp_path)
+        kind.require_byte_level_bpe(tokenizer.backend_tokenizer, tmp_path)
 
 
 def test_byte_level_bpe_is_recognized(tiny_base: Path) -> None:
-    tokenizer = family.open(tiny_base)
-    assert family.byte_level_bpe(tokenizer, tiny_base) is tokenizer.backend_tokenizer
+    kind.require_byte_level_bpe(family.open(tiny_base).backend_tokenizer, tiny_base)
 
 
 def test_open_says_what_is_there_when_tokenizer_json_is_not(tmp_path: Path) -> None:

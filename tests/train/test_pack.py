@@ -179,7 +179,7 @@ def test_goes_on_after_the_first_stream(corpus: Path, packed: Path, tiny_base: P
 def test_documents_do_not_attend_to_each_other(attention: str, packed: Path, tiny_base: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base, attn_implementation=attention).eval()
     shard = Shard(packed / "target", SIZE, PAD)
-    rows = [shard[index] for index in range(len(shard))]
+    rows = [row for row in (shard[index] for index in range(len(shard))) if len(pieces(row)) > 1]
     batch = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
     together = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
     loss = model(**batch, use_cache=False).loss
@@ -192,7 +192,7 @@ def test_documents_do_not_attend_to_each_other(attention: str, packed: Path, tin
             nats -= alone.log_softmax(-1)[predicted, ids[piece][predicted + 1]].sum().item()
             num_predicted += len(predicted)
             num_pieces += 1
-    assert num_pieces > len(rows) + 20
+    assert num_pieces >= 2 * len(rows) > 40
     assert loss.item() == pytest.approx(nats / num_predicted, abs=1e-4)
     blind = model(input_ids=batch["input_ids"], use_cache=False).logits
     assert (blind - together).abs().max() > 1e-3

@@ -80,7 +80,7 @@ def _windows(ids: Sequence[int], context_tokens: int) -> Iterator[tuple[Sequence
     """Cut a document so that each token but the first is predicted once, from a quarter of the context or more."""
     yield ids[:context_tokens], min(len(ids), context_tokens) - 1
     seen = context_tokens
-    step = context_tokens - context_tokens // 4
+    step = context_tokens - max(1, context_tokens // 4)
     while seen < len(ids):
         end = min(seen + step, len(ids))
         yield ids[max(0, end - context_tokens) : end], end - seen

@@ -9,7 +9,8 @@ from lingraft.corpus.language import Language
 
 def write(base: str, language: Language, results: str, license: str | None, recipe: str) -> str:
     """A card in Hugging Face form; `results` is Markdown, every figure in it measured in this run."""
-    title = re.sub(r"([\\`*_<>\[\]&])", r"\\\1", " ".join(f"{base} adapted to {language.name}".split()))
+    base = " ".join(base.split())
+    title = re.sub(r"([\\`*_<>\[\]&])", r"\\\1", f"{base} adapted to {language.name}")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", recipe)), default=0))
     fence = fence.rjust(3, "`")
     head = ModelCardData(

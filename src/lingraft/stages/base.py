@@ -30,7 +30,7 @@ class Base(StageConfig):
 
 def check(context: Check) -> None:
     """The folder is there and holds config, safetensors and a tokenizer. A hub id is looked up."""
-    folder = _local(context)
+    folder = local_folder(context.config.model, context.recipe.folder)
     if folder is None:
         _commit(context.config)
         return
@@ -39,7 +39,7 @@ def check(context: Check) -> None:
 
 def outside(context: Check) -> dict[str, str]:
     """The content of a local folder's files, or the commit on the hub."""
-    folder = _local(context)
+    folder = local_folder(context.config.model, context.recipe.folder)
     if folder is None:
         return {"model": f"{context.config.model}@{_commit(context.config)}", "revision": ""}
     return {"model": " ".join(f"{path.name}:{context.content_hash(path)}" for path in _files(folder))}
@@ -47,7 +47,7 @@ def outside(context: Check) -> dict[str, str]:
 
 def forecast(context: Check) -> Forecast:
     """Parameters and sizes, from the headers of the weights."""
-    folder = _local(context)
+    folder = local_folder(context.config.model, context.recipe.folder)
     if folder is None:
         return Forecast(reads=f"hub {context.config.model}", writes="links to the hub cache")
     figures = {"model": folder.name, "trust_remote_code": context.config.trust_remote_code, **describe(folder)}
@@ -56,15 +56,15 @@ def forecast(context: Check) -> Forecast:
 
 def run(job: Job) -> dict[str, Any]:
     """Link the base's files into the artifact; figures of the model."""
-    source, name = (job.recipe_folder / job.config.model).resolve(), job.config.model
-    if source.is_dir():
+    name = job.config.model
+    source = local_folder(name, job.recipe_folder)
+    if source is not None:
         name = source.name
     else:
         from huggingface_hub import snapshot_download
 
-        job.progress.start(f"fetching {job.config.model}")
-        commit = _commit(job.config)
-        source = Path(snapshot_download(job.config.model, revision=commit, ignore_patterns=list(UNWANTED)))
+        job.progress.start(f"fetching {name}")
+        source = Path(snapshot_download(name, revision=_commit(job.config), ignore_patterns=list(UNWANTED)))
         _check_folder(source)
     for path in _files(source):
         link = job.folder / path.name
@@ -73,15 +73,14 @@ def run(job: Job) -> dict[str, Any]:
     return {"model": name, "trust_remote_code": job.config.trust_remote_code, **describe(source)}
 
 
-def _local(context: Check) -> Path | None:
-    """The folder that the recipe means, or None for a hub id. Raises InputError when it can be neither."""
-    name = context.config.model
-    folder = Path(os.path.normpath(context.recipe.folder / name))
+def local_folder(model: str, recipe_folder: Path) -> Path | None:
+    """The folder that `base.model` means, or None for a hub id. Raises InputError when it can be neither."""
+    folder = Path(os.path.normpath(recipe_folder / model))
     if folder.is_dir():
         return folder
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise InputError(
-            f'there is no folder "{name}", and it is no hub id of the form owner/name.',
+            f'there is no folder "{model}", and it is no hub id of the form owner/name.',
             where=folder,
             remedy="A relative folder is looked for beside the recipe file. Set base.model.",
         )

@@ -5,7 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from lingraft.core.recipe import BASE
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
+
+from . import base
 
 PREVIEWS = 4
 
@@ -18,6 +21,17 @@ class Tokenizer(StageConfig):
     base: Annotated[str | None, Needs("model")] = None
     method: Literal["continued_bpe"] = Field("continued_bpe", description="How new tokens are learned.")
     new_tokens: int = Field(ge=1, description="How many tokens to add.")
+
+
+def check(context: Check) -> None:
+    """The base's tokenizer is of a family that can be extended; one on the hub is looked at when it is there."""
+    from tokenizers import Tokenizer as Backend
+
+    from lingraft.tokenizer import kind
+
+    folder = base.local_folder(context.recipe.stages[BASE].model, context.recipe.folder)
+    if folder is not None and (folder / base.TOKENIZER).is_file():
+        kind.require_byte_level_bpe(Backend.from_file(str(folder / base.TOKENIZER)), folder)
 
 
 def forecast(context: Check) -> Forecast:
@@ -42,16 +56,16 @@ def run(job: Job) -> dict[str, Any]:
     from lingraft.tokenizer.fertility import measure, segments
     from lingraft.tokenizer.prove import prove
 
-    corpus, base = job.inputs[job.config.corpus].folder, job.inputs[job.config.base].folder
+    corpus, model = job.inputs[job.config.corpus].folder, job.inputs[job.config.base].folder
 
     def texts(stream: str, part: str) -> list[str]:
         return [text for text, _, _ in documents(corpus, stream, part)]
 
     training = (text for text, _, _ in documents(corpus, "target", "train"))
-    figures = extend(base, training, job.folder, new_tokens=job.config.new_tokens, progress=job.progress)
+    figures = extend(model, training, job.folder, new_tokens=job.config.new_tokens, progress=job.progress)
     held_out = {stream: texts(stream, "held_out") for stream in ("target", "replay")}
-    figures["proofs"] = prove(base, job.folder, held_out["target"], held_out["replay"], progress=job.progress)
-    old, new = family.open(base), family.open(job.folder)
+    figures["proofs"] = prove(model, job.folder, held_out["target"], held_out["replay"], progress=job.progress)
+    old, new = family.open(model), family.open(job.folder)
     figures["fertility"] = {
         stream: {"old": measure(old, found), "new": measure(new, found)} for stream, found in held_out.items() if found
     }
@@ -71,5 +85,12 @@ def _sentence(document: str) -> str:
 
 
 STAGE = Stage(
-    "tokenizer", 1, Tokenizer, makes=("tokenizer", "extension"), run=run, uses=("language", "replay"), forecast=forecast
+    "tokenizer",
+    1,
+    Tokenizer,
+    makes=("tokenizer", "extension"),
+    run=run,
+    uses=("language", "replay"),
+    check=check,
+    forecast=forecast,
 )

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from lingraft.core.progress import SILENT, Progress
 
-from .family import pre_tokens
+from .kind import pre_tokens
 
 Pair = tuple[int, int]
 

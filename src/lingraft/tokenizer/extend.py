@@ -10,6 +10,7 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.core.registry import resolve
 
 from . import METHODS, family
+from .kind import require_byte_level_bpe
 
 NUM_EXAMPLES = 60
 
@@ -30,7 +31,8 @@ def extend(
     StageError when nothing could be learned.
     """
     tokenizer = family.open(base)
-    backend = family.byte_level_bpe(tokenizer, base)
+    backend = tokenizer.backend_tokenizer
+    require_byte_level_bpe(backend, base)
     learned = resolve(METHODS, method, "tokenizer method")(backend, target, new_tokens, progress=progress)
     if not learned.merges:
         raise StageError(

@@ -1,4 +1,4 @@
-"""Tokenizers of every family: open, tell apart, encode, and count the bytes that each token stands for."""
+"""Tokenizers as transformers runs them: open, encode, and count the bytes that each token stands for."""
 
 import re
 import shutil
@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lingraft.core.errors import InputError
+
+from . import kind
 
 # What makes up a tokenizer folder beside tokenizer.json. Second copies of the vocabulary (vocab.json, merges.txt,
 # tokenizer.model) are left out: they would go on describing the old one.
@@ -61,43 +62,6 @@ def copy(source: Path, folder: Path, patterns: Iterable[str]) -> None:
             shutil.copyfile(path, destination)
 
 
-def pre_tokens(backend: Tokenizer, text: str) -> list[str]:
-    """The pieces that no token may cross, in the symbols of the model: normalized, then pre-tokenized."""
-    if backend.normalizer is not None:
-        text = backend.normalizer.normalize_str(text)
-    if backend.pre_tokenizer is None:
-        return [text]
-    return [piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
-
-
-def describe(tokenizer: PreTrainedTokenizerFast) -> str:
-    """The family in words; "byte-level BPE" is the one that can be extended."""
-    backend = tokenizer.backend_tokenizer
-    model = backend.model
-    if not isinstance(model, models.BPE):
-        return type(model).__name__
-    if model.byte_fallback:
-        return "SentencePiece-style BPE with byte fallback"
-    if model.continuing_subword_prefix or model.end_of_word_suffix:
-        return "BPE with word-boundary marks"
-    # In GPT-2's alphabet of 256 symbols the two bytes of this letter are written so.
-    if not "".join(pre_tokens(backend, "ż")).endswith("Å¼"):
-        return "BPE over characters"
-    return "byte-level BPE"
-
-
-def byte_level_bpe(tokenizer: PreTrainedTokenizerFast, where: object) -> Tokenizer:
-    """The backend of a byte-level BPE tokenizer. Raises InputError for every other family."""
-    family = describe(tokenizer)
-    if family != "byte-level BPE":
-        raise InputError(
-            f"this tokenizer is {family}; only byte-level BPE can be extended.",
-            where=where,
-            remedy="Keep its vocabulary: leave the tokenizer and graft stages out of the recipe.",
-        )
-    return tokenizer.backend_tokenizer
-
-
 def encode(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
     """Each text with its token ids, no special tokens added."""
     texts = iter(texts)
@@ -114,7 +78,7 @@ def token_bytes(tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
     """
     vocabulary = tokenizer.get_vocab()
     added = tokenizer.added_tokens_decoder
-    byte_level = describe(tokenizer) == "byte-level BPE"
+    byte_level = kind.of(tokenizer.backend_tokenizer) == kind.BYTE_LEVEL_BPE
     sizes = np.zeros(max(vocabulary.values()) + 1, dtype=np.int64)
     for token, index in vocabulary.items():
         if index in added:

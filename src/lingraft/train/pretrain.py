@@ -71,6 +71,7 @@ def pretrain(
     data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows)
     set_seed(settings.seed)
     trained, dtype = _load(model, settings.sequence_tokens, trust_remote_code)
+    use_cache = trained.config.use_cache
     steps = len(rows) // batch_sequences
     arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
@@ -120,6 +121,8 @@ def pretrain(
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    # The Trainer turned it off, and a folder saved so would write text slowly.
+    trained.config.use_cache = use_cache
     _save(trained, dtype, model, folder)
     parameters = sum(p.numel() for p in trained.parameters())
     return {
