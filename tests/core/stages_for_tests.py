@@ -39,7 +39,7 @@ class Count(StageConfig):
     kind: Literal["count"] = "count"
     words: Annotated[str | None, Needs("words")] = None
     act: str = ""
-    shares: dict[Literal["left", "right"], float] = {"left": 1.0}
+    shares: dict[Literal["left", "right"], float] = Field({"left": 1.0})
 
 
 class Summary(StageConfig):
@@ -69,10 +69,15 @@ def forecast_words(context: Check) -> Forecast:
     return Forecast(disk_bytes=1e9 * context.config.scale if context.config.scale > 1e9 else 10, seconds=1)
 
 
+def forecast_count(context: Check) -> Forecast:
+    return Forecast(memory_bytes=1e15 if context.config.act == "huge" else None)
+
+
 def run_words(job: Job) -> dict[str, Any]:
     text = " ".join((job.recipe_folder / f.path).read_text(encoding="utf-8") for f in job.config.files)
     (job.folder / "words.txt").write_text(text.upper() if job.config.shout else text, encoding="utf-8")
     job.progress.start("reading", total=2, unit="words")
+    job.progress.advance(2)
     for word in job.progress.track(text.split(), "words"):
         job.progress.event("word", word=word)
     return {"words": len(text.split()), "seed": job.settings.seed, "process": os.getpid()}
@@ -95,9 +100,11 @@ def run_count(job: Job) -> dict[str, Any]:
                 file.write(bytes(1 << 20))
     if act == "die" and not resumed:
         os.kill(os.getpid(), signal.SIGKILL)
-    if act == "leave" and not resumed and os.fork() == 0:
-        signal.pause()  # a child that keeps the pipe open after its parent is gone
     if act == "leave" and not resumed:
+        child = os.fork()
+        if child == 0:
+            signal.pause()  # keeps the pipe open after its parent is gone
+        (job.recipe_folder / "left").write_text(str(child), encoding="utf-8")
         os.kill(os.getpid(), signal.SIGKILL)
     if act == "hang":
         (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
@@ -125,7 +132,7 @@ TABLE = {
         outside=outside_words,
         forecast=forecast_words,
     ),
-    "count": Stage("count", 1, Count, makes=("number",), run=run_count),
+    "count": Stage("count", 1, Count, makes=("number",), run=run_count, forecast=forecast_count),
     "summary": Stage("summary", 1, Summary, makes=(), run=run_summary, uses=("language",)),
 }
 

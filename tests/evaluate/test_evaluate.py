@@ -23,7 +23,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english:
     for stream, texts in (("target", polish), ("replay", english)):
         with ShardWriter(folder / stream / "held_out") as writer:
             for index, text in enumerate(texts):
-                writer.add(Document(text, "novels" if index % 2 else "news", None, f"f:{index}"), len(text.encode()))
+                writer.add(
+                    Document(text, "novels" if index // 2 % 2 else "news", None, f"f:{index}"), len(text.encode())
+                )
     return folder
 
 
@@ -53,8 +55,10 @@ def measured(
 def test_held_out(corpus: Path, polish: list[str], english: list[str], tmp_path: Path) -> None:
     target, replay = evaluate.held_out(corpus, LANGUAGES, None)
     assert (target.stream, target.texts, target.language.tag) == ("target", polish, "pl")
-    assert (replay.stream, replay.texts, replay.sources[:3]) == ("replay", english, ["news", "novels", "news"])
-    assert [one.texts for one in evaluate.held_out(corpus, LANGUAGES, 3)] == [polish[:3], english[:3]]
+    assert (replay.stream, replay.texts, replay.sources[:3]) == ("replay", english, ["news", "news", "novels"])
+    assert [one.texts for one in evaluate.held_out(corpus, LANGUAGES, 3)] == [
+        [text[0], text[2], text[5]] for text in (polish, english)
+    ]
     assert [one.stream for one in evaluate.held_out(corpus, {"target": find("pl")}, None)] == ["target"]
     shutil.copytree(corpus / "target", tmp_path / "target")
     with ShardWriter(tmp_path / "replay" / "held_out"):

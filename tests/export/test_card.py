@@ -1,7 +1,6 @@
 import pytest
 from ruamel.yaml import YAML
 
-from lingraft.corpus.language import find
 from lingraft.export import card
 
 RESULTS = "| | Base |\n|---|---|\n| Polish | 1.5 |\n"
@@ -15,7 +14,7 @@ def parts(text: str) -> tuple[dict, str]:
 
 
 def test_card() -> None:
-    head, body = parts(card.write("mistralai/Mistral-7B-v0.1", find("pl"), RESULTS, "apache-2.0", RECIPE))
+    head, body = parts(card.write("mistralai/Mistral-7B-v0.1", "pl", "Polish", RESULTS, "apache-2.0", RECIPE))
     assert head == {
         "language": "pl",
         "license": "apache-2.0",
@@ -30,7 +29,7 @@ def test_card() -> None:
 
 
 def test_no_license_is_no_line() -> None:
-    head, _ = parts(card.write("base", find("pl"), "", None, RECIPE))
+    head, _ = parts(card.write("base", "pl", "Polish", "", None, RECIPE))
     assert "license" not in head
 
 
@@ -47,7 +46,7 @@ def test_no_license_is_no_line() -> None:
     ],
 )
 def test_hostile_names(base: str, title: str) -> None:
-    head, body = parts(card.write(base, find("pl"), RESULTS, None, RECIPE))
+    head, body = parts(card.write(base, "pl", "Polish", RESULTS, None, RECIPE))
     assert head["base_model"] == " ".join(base.split())
     assert "license" not in head
     assert body.splitlines()[1] == f"# {title} adapted to Polish"
@@ -55,4 +54,4 @@ def test_hostile_names(base: str, title: str) -> None:
 
 def test_a_recipe_does_not_leave_its_fence() -> None:
     recipe = "# ```\n# <b>````</b>\nlanguage: pl"
-    assert card.write("base", find("pl"), "", None, recipe).endswith(f"\n`````yaml\n{recipe}\n`````\n")
+    assert card.write("base", "pl", "Polish", "", None, recipe).endswith(f"\n`````yaml\n{recipe}\n`````\n")

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, get_cosine_schedul
 from lingraft.core.errors import InputError, StageError
 from lingraft.core.outside import sha256
 from lingraft.core.progress import Progress
-from lingraft.corpus.shards import documents
+from lingraft.corpus.shards import sample
 from lingraft.evaluate import bits
 from lingraft.train.checkpoints import newest
 from lingraft.train.pack import Shard, pack, sequence_bytes
@@ -191,7 +191,7 @@ def test_held_out_curve(trained: Trained, tiny_base: Path, corpus: Path, packed:
     for folder, point in ((tiny_base, curve[0]), (trained.folder, curve[-1])):
         model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
         for stream in ("target", "replay"):
-            texts = [text for text, _, _ in documents(corpus, stream, "held_out")][: settings.curve_documents]
+            texts = [text for text, _, _ in sample(corpus, stream, "held_out", settings.curve_documents)]
             records = bits.measure(model, tokenizer, texts, context_tokens=SIZE)
             assert point["bits_per_byte"][stream] == pytest.approx(bits.bits_per_byte(records), rel=1e-6)
 
@@ -348,3 +348,11 @@ def test_text_of_another_tokenizer(tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
     with pytest.raises(StageError, match="the text was packed with another tokenizer than the model's"):
         check_same_tokenizer(tmp_path, sha256(tiny_base / "tokenizer.json"))
+
+
+def test_several_gpus_in_one_process_are_refused(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(InputError, match=r"shows 2 GPUs, and a training uses one(.|\n)*CUDA_VISIBLE_DEVICES=0"):
+        pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .errors import StoreError
+
 
 class TextSource(BaseModel):
     """Where documents are read from: local files, or a data set in Hugging Face form."""
@@ -54,7 +56,12 @@ class ContentHashes:
         self._memory = memory
         self._known: dict[str, list] = {}
         if memory is not None and memory.exists():
-            self._known = json.loads(memory.read_text(encoding="utf-8"))
+            try:
+                self._known = json.loads(memory.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise StoreError(
+                    f"this is not valid JSON: {error}.", where=memory, remedy="Delete the file."
+                ) from error
 
     def __call__(self, path: Path) -> str:
         """The SHA-256 of the file, read again only when its size or time has changed."""
@@ -69,5 +76,12 @@ class ContentHashes:
     def _save(self) -> None:
         if self._memory is not None and self._memory.parent.exists():
             temporary = self._memory.with_name(f"{self._memory.name}.{os.getpid()}")
-            temporary.write_text(json.dumps(self._known), encoding="utf-8")
-            temporary.replace(self._memory)
+            try:
+                temporary.write_text(json.dumps(self._known), encoding="utf-8")
+                temporary.replace(self._memory)
+            except OSError as error:
+                raise StoreError(
+                    f"the store cannot be written: {error.strerror}.",
+                    where=self._memory,
+                    remedy="Give a folder of your own with --store.",
+                ) from error

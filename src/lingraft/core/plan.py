@@ -1,9 +1,10 @@
 """From a recipe to its steps: inputs, fingerprint, state and forecast of each."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from . import machine
 from .artifact import Store, fingerprint
 from .errors import LingraftError, RecipeError, StoreError
 from .outside import ContentHashes
@@ -56,6 +57,7 @@ def plan(recipe: Recipe, table: Mapping[str, Stage], store: Store) -> list[Step]
         steps[name] = step
         figures[name] = known
     _check_disk(steps.values(), store)
+    _check_memory(steps.values())
     return list(steps.values())
 
 
@@ -85,7 +87,9 @@ def _step(
     )
     finished = store.find(stage.kind, mark)
     state = "done" if finished else "resume" if store.work_folder(stage.kind, mark).exists() else "new"
-    forecast = _measured(finished) if finished else stage.forecast(context)
+    forecast = stage.forecast(context)
+    if finished:
+        forecast = _measured(forecast, finished)
     known = finished.figures if finished else forecast.figures
     return Step(name, stage, config, settings, inputs, outside, mark, state, forecast), known
 
@@ -111,19 +115,21 @@ def _identity(config: StageConfig, stage: Stage, outside: Mapping[str, str]) -> 
     return identity
 
 
-def _measured(finished: Input) -> Forecast:
-    figures, size = finished.figures, sum(file["bytes"] for file in finished.manifest["files"])
-    return Forecast(
+def _measured(forecast: Forecast, finished: Input) -> Forecast:
+    """The forecast with what the finished step really took."""
+    figures = finished.figures
+    return replace(
+        forecast,
         tokens=figures.get("tokens"),
         flops=figures.get("flops"),
         memory_bytes=finished.manifest.get("peak_memory_bytes"),
-        disk_bytes=size,
+        disk_bytes=sum(file["bytes"] for file in finished.manifest["files"]),
         seconds=finished.manifest["seconds"],
         figures=figures,
     )
 
 
-def _check_disk(steps: Any, store: Store) -> None:
+def _check_disk(steps: Iterable[Step], store: Store) -> None:
     needed = sum(step.forecast.disk_bytes or 0 for step in steps if step.state != "done")
     free = store.free_bytes()
     if needed > free:
@@ -132,3 +138,18 @@ def _check_disk(steps: Any, store: Store) -> None:
             where=store.root,
             remedy="Free space, or give a --store on a larger disk.",
         )
+
+
+def _check_memory(steps: Iterable[Step]) -> None:
+    described = machine.describe()
+    if described["gpu"]:
+        return  # the forecast is one of a processor's memory
+    for step in steps:
+        needed = step.forecast.memory_bytes or 0
+        if step.state != "done" and needed > described["memory_bytes"]:
+            raise RecipeError(
+                f"the step needs about {needed / 1e9:.0f} GB of memory, this machine has "
+                f"{described['memory_bytes'] / 1e9:.0f} GB.",
+                where=step.name,
+                remedy="Hold fewer sequences at once (micro_batch_sequences), take a smaller base or a larger machine.",
+            )

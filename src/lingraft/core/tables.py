@@ -3,39 +3,35 @@
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from .plan import Step
 from .screen import amount, duration
 from .stage import Input
 
+COSTS = {"tokens": 8, "FLOPs": 8, "memory": 10, "disk": 10, "time": 13}
 
-def plan_table(steps: Sequence[Step]) -> Table:
-    """A row a step: state, what it reads and writes, and the forecast of its cost (~ is an estimate)."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
-    for column in ("step", "state"):
-        table.add_column(column, no_wrap=True)
-    for column in ("reads", "writes"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis", min_width=8)
-    for column in ("tokens", "FLOPs", "memory", "disk", "time"):
-        table.add_column(column, justify="right", no_wrap=True)
-    open_seconds = 0.0
+
+def plan_table(steps: Sequence[Step]) -> Text:
+    """Two lines a step: its state with the forecast of its cost (~ is an estimate), and what it reads and writes."""
+    width = max(len(step.name) for step in steps) + 2
+    heads = "".join(f"{name:>{size}}" for name, size in COSTS.items())
+    text = Text(f"{'step':{width}}{'state':8}{heads}\n", style="bold", no_wrap=True)
     for step in steps:
         cost, about = step.forecast, "" if step.state == "done" else "~"
-        if step.state != "done":
-            open_seconds += cost.seconds or 0
-        table.add_row(
-            step.name,
-            step.state,
-            cost.reads or ", ".join(step.inputs) or "-",
-            cost.writes or step.fingerprint,
-            _about(cost.tokens, "", about),
-            _about(cost.flops, "", about),
-            _about(cost.memory_bytes, "B", about),
-            _about(cost.disk_bytes, "B", about),
-            f"{about}{duration(cost.seconds)}" if cost.seconds is not None else "?",
-        )
-    table.caption = f"still to do: about {duration(open_seconds)}" if open_seconds else "all done"
-    return table
+        cells = {
+            "tokens": _about(cost.tokens, "", about),
+            "FLOPs": _about(cost.flops, "", about),
+            "memory": _about(cost.memory_bytes, "B", about),
+            "disk": _about(cost.disk_bytes, "B", about),
+            "time": "?" if cost.seconds is None else f"{about}{duration(cost.seconds)}",
+        }
+        text.append(f"{step.name:{width}}", style="not bold cyan")
+        text.append(f"{step.state:8}" + "".join(f"{cells[name]:>{size}}" for name, size in COSTS.items()), "not bold")
+        reads = cost.reads or ", ".join(step.inputs) or "nothing"
+        text.append(f"\n{'':{width}}{reads} -> {cost.writes or step.fingerprint}\n", style="not bold dim")
+    seconds = sum(step.forecast.seconds or 0 for step in steps if step.state != "done")
+    return text.append(f"\nstill to do: about {duration(seconds)}" if seconds else "\nall done")
 
 
 def run_table(name: str, artifacts: Mapping[str, Input | None]) -> Table:

@@ -43,7 +43,9 @@ class Source:
         if keys[0] in known_stages:
             keys.insert(0, "stages")
         where = f"-s {assignment}"
-        given = _plain(_parse(text, where), "", Source(self.path, {}))
+        scratch = Source(Path(where), {})
+        given = _plain(_parse(text, where), "", scratch)
+        self.mistakes += scratch.mistakes
         dotted_keys = [".".join(keys[: depth + 1]) for depth in range(len(keys))]
         self.places = {k: v for k, v in self.places.items() if not k.startswith(f"{dotted_keys[-1]}.")}
         place: Any = self.data
@@ -104,7 +106,8 @@ def _parse(text: str, where: str) -> Any:
         return YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise RecipeError(f"not valid YAML: {error.problem}", where=f"{where}{line}") from error
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        raise RecipeError(f"not valid YAML: {what}.", where=f"{where}{line}") from error
     except YAMLError as error:
         raise RecipeError(f"not valid YAML: {error}", where=where) from error
 

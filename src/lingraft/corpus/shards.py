@@ -79,6 +79,17 @@ def documents(folder: Path, stream: str, part: str) -> Iterator[tuple[str, str, 
     return rows(folder / stream / part, ["text", "source", "group"])
 
 
+def sample(folder: Path, stream: str, part: str, count: int | None) -> list[tuple[str, str, str | None]]:
+    """At most `count` of the `documents`, evenly spread over the order of reading; None is all of them.
+
+    The first ones would often come from a single group: one novel is no sample of a language.
+    """
+    found = list(documents(folder, stream, part))
+    if count is None or count >= len(found):
+        return found
+    return [found[place * len(found) // count] for place in range(count)]
+
+
 def rows(folder: Path, columns: Iterable[str] = Document._fields) -> Iterator[tuple]:
     """The rows of the shards of one folder."""
     shards = sorted(folder.glob("*.parquet"))

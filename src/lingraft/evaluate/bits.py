@@ -52,7 +52,9 @@ def measure(
             where=tokenizer.name_or_path,
             remedy='Name one in tokenizer_config.json: "bos_token": "...".',
         )
-    documents = [(text, tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+    # A control token that stands written in a text is text.
+    plain = {"add_special_tokens": False, "split_special_tokens": True}
+    documents = [(text, tokenizer(text, **plain)["input_ids"]) for text in texts]
     windows = [
         _Window(index, ids, scored)
         for index, (_, tokens) in enumerate(documents)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +53,12 @@ def load(folder: Path, *, trust_remote_code: bool = False) -> Loaded:
 
 
 def held_out(corpus: Path, languages: Mapping[str, Language], max_documents: int | None) -> list[HeldOut]:
-    """The held-out documents of a corpus artifact, the first `max_documents` of every stream."""
+    """The held-out documents of a corpus artifact, at most `max_documents` of every stream, evenly spread."""
     found = []
     for stream in STREAMS:
         if stream not in languages or not (corpus / stream).exists():
             continue
-        rows = list(islice(shards.documents(corpus, stream, "held_out"), max_documents))
+        rows = shards.sample(corpus, stream, "held_out", max_documents)
         if rows:
             found.append(HeldOut(stream, languages[stream], [row[0] for row in rows], [row[1] for row in rows]))
     return found

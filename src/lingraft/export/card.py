@@ -4,17 +4,15 @@ import re
 
 from huggingface_hub import ModelCardData
 
-from lingraft.corpus.language import Language
 
-
-def write(base: str, language: Language, results: str, license: str | None, recipe: str) -> str:
-    """A card in Hugging Face form; `results` is Markdown, every figure in it measured in this run."""
+def write(base: str, language: str, language_name: str, results: str, license: str | None, recipe: str) -> str:
+    """A card in Hugging Face form; `language` is its BCP 47 tag, `results` Markdown, measured in this run."""
     base = " ".join(base.split())
-    title = re.sub(r"([\\`*_<>\[\]&])", r"\\\1", f"{base} adapted to {language.name}")
+    title = re.sub(r"([\\`*_<>\[\]&])", r"\\\1", f"{base} adapted to {language_name}")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", recipe)), default=0))
     fence = fence.rjust(3, "`")
     head = ModelCardData(
-        language=language.tag,
+        language=language,
         license=license,
         base_model=base,
         library_name="transformers",

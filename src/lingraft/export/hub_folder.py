@@ -8,6 +8,7 @@ WANTED = (
     "config.json",
     "generation_config.json",
     "tokenizer.json",
+    "*.py",
     *family.SETTINGS_FILES,
     "tokenizer.model",
     "*.safetensors",

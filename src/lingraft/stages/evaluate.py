@@ -15,7 +15,9 @@ class Evaluate(StageConfig):
     models: Annotated[list[str] | None, Needs("model")] = Field(None, description="The first is the one compared with.")
     corpus: Annotated[str | None, Needs("text")] = None
     suites: list[Literal["bits", "samples"]] = Field(["bits", "samples"], min_length=1)
-    documents: int | None = Field(None, ge=2, description="Held-out documents of each stream; all by default.")
+    documents: int | None = Field(
+        None, ge=2, description="Held-out documents of each stream, evenly spread; all by default."
+    )
     context_tokens: int | None = Field(None, ge=16, description="Tokens read at once; the base's positions by default.")
     prompts: list[str] = Field([], description="Prompts in the target language; else the first words of held-out text.")
     samples: int = Field(4, ge=1, description="Prompts of each stream taken from held-out text.")

@@ -39,6 +39,10 @@ class Meter(TrainerCallback):
         """Where a step stands: text bytes, tokens, and seconds of training without evaluation."""
         return {"bytes": int(self._bytes[step]), "tokens": step * self._batch_tokens, "seconds": self._seconds()}
 
+    def event(self, kind: str, state: TrainerState, values: Mapping[str, Any]) -> None:
+        """Tell of an optimizer step."""
+        self._progress.event(kind, optimizer_step=state.global_step, **values)
+
     def aside(self, seconds: float) -> None:
         """Leave this much time out: it was not spent on training."""
         self._aside += seconds
@@ -64,7 +68,7 @@ class Meter(TrainerCallback):
             )
         state.log_history[-1].update(self.position(state.global_step))
         entry = {key: value for key, value in state.log_history[-1].items() if key not in ("step", "epoch")}
-        self._progress.event("loss", optimizer_step=state.global_step, **entry)
+        self.event("loss", state, entry)
 
     def curve(self) -> list[dict[str, float]]:
         """Step, bytes, tokens, seconds, loss and learning rate along the training."""
@@ -134,6 +138,7 @@ class HeldOut(TrainerCallback):
             results[HELD_OUT + stream] = bits.bits_per_byte(records)
         model.train()
         state.log_history.append({"step": state.global_step, **position, **results})
+        self._meter.event("held_out", state, {**position, **results})
         self._meter.aside(time.monotonic() - began)
 
 

@@ -33,8 +33,9 @@ def pack(
 ) -> dict[str, Any]:
     """Tokenize the training text of a corpus artifact; a shard a stream, figures with the proof of conservation.
 
-    Every document is framed as the base frames it (its post-processor's BOS) and closed by one EOS. Raises InputError
-    when the tokenizer has no EOS, StageError when the shard on disk does not hold exactly the tokens made.
+    Every document is framed as the base frames it (its post-processor's BOS) and closed by one EOS; a control token
+    that stands written in a text is packed as the text it is.
+    Raises InputError when the tokenizer has no EOS, StageError when the shard does not hold exactly the tokens made.
     """
     loaded = family.open(tokenizer)
     if loaded.eos_token_id is None:
@@ -77,7 +78,7 @@ def _write_shard(
     progress.start(f"packing {stream}", None, "tokens")
     with (folder / "tokens.bin").open("wb") as file:
         for batch in _batches(texts):
-            for text, ids in zip(batch, tokenizer(batch)["input_ids"], strict=True):
+            for text, ids in zip(batch, tokenizer(batch, split_special_tokens=True)["input_ids"], strict=True):
                 closed = ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id]
                 framed = np.array(closed, dtype=dtype)
                 starts.append(num_tokens)

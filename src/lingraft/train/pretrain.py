@@ -4,7 +4,6 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +63,7 @@ def pretrain(
     Weights are trained in float32 and saved in the base's own dtype. A stopped training goes on from its newest
     whole checkpoint, and on a CPU ends with the same bits as one that was never stopped.
     """
+    _check_one_gpu()
     batch_sequences, micro = _batch(settings)
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
@@ -95,7 +95,11 @@ def pretrain(
         seed=settings.seed,
         use_cpu=not torch.cuda.is_available(),
     )
-    held_out = {name: _first_documents(corpus, name, settings.curve_documents) for name in STREAMS}
+    held_out = {
+        name: [text for text, _, _ in shards.sample(corpus, name, "held_out", settings.curve_documents)]
+        for name in STREAMS
+        if (corpus / name).exists()
+    }
     meter = Meter(sizes, batch_sequences, settings.sequence_tokens, progress)
     trainer = Trainer(
         model=trained,
@@ -196,6 +200,15 @@ def training_flops(model: torch.nn.Module, tokens: float) -> float:
     return 6.0 * weights * tokens
 
 
+def _check_one_gpu() -> None:
+    """With several GPUs in one process the Trainer would silently multiply the batch."""
+    if torch.cuda.device_count() > 1:
+        raise InputError(
+            f"this machine shows {torch.cuda.device_count()} GPUs, and a training uses one.",
+            remedy="Choose it: CUDA_VISIBLE_DEVICES=0 lingraft run ...",
+        )
+
+
 def _load(folder: Path, sequence_tokens: int, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
     stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
     model = AutoModelForCausalLM.from_pretrained(
@@ -216,13 +229,7 @@ def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]
     return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
 
 
-def _first_documents(corpus: Path, stream: str, count: int) -> list[str]:
-    if not (corpus / stream).exists():
-        return []
-    return [text for text, _, _ in islice(shards.documents(corpus, stream, "held_out"), count)]
-
-
 def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:
     model.to(dtype).save_pretrained(folder)
-    family.copy(source, folder, ("tokenizer.json", *family.SETTINGS_FILES))
+    family.copy(source, folder, ("tokenizer.json", "*.py", *family.SETTINGS_FILES))
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -1,0 +1,109 @@
+"""What the stages find wrong before anything runs; every shipped recipe passes."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from lingraft.core.artifact import Store
+from lingraft.core.errors import RecipeError
+from lingraft.core.plan import Step, plan
+from lingraft.core.recipe import load
+from lingraft.core.shipped import find, recipes
+from lingraft.stages import table
+
+
+def planned(folder: Path, *overrides: str, recipe: Path | None = None) -> list[Step]:
+    stages = table()
+    return plan(load(recipe or find("starter"), stages, overrides), stages, Store(folder / "store"))
+
+
+def refused(folder: Path, said: str, *overrides: str, recipe: Path | None = None) -> None:
+    with pytest.raises(RecipeError, match=said):
+        planned(folder, *overrides, recipe=recipe)
+
+
+def made_up_data(folder: Path) -> Path:
+    """The texts that the lab recipes name, a few documents of each."""
+    for code in ("pol", "eng"):
+        path = folder / "mono" / code / "novels.jsonl.gz"
+        path.parent.mkdir(parents=True)
+        with gzip.open(path, "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps({"text": f"{code} {n}", "source": str(n)}) + "\n" for n in range(4))
+    return folder
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_a_shipped_recipe_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path)))
+    steps = planned(tmp_path, recipe=find(name))
+    assert len(steps) >= 9
+    for step in steps:
+        assert step.state == "new"
+        assert step.forecast.seconds is not None
+        assert step.forecast.disk_bytes is not None
+        assert step.forecast.writes
+
+
+def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LINGRAFT_DATA", raising=False)
+    refused(tmp_path, "environment variable LINGRAFT_DATA is not set", recipe=find("lab/polish-novels"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["language=xx-yy-zz"], r'^corpus: no language has the tag "xx-yy-zz"\.'),
+        (["replay=qqqq"], r'^corpus: no language has the tag "qqqq"'),
+        (["replay="], "corpus: replay: there are replay texts, but the recipe does not say in which language"),
+        (["corpus.target.0.path=no.jsonl"], r"corpus: .*no\.jsonl: there is no such file\."),
+        (["corpus.replay.0.path=no/*.jsonl"], "corpus: .*: no file matches this pattern"),
+        (["corpus.target.0.path=starter.yaml"], 'corpus: .*: no reader for files that end in ".yaml"'),
+        (["pretrain.batch_tokens=1000"], r"pretrain: batch_tokens: batch_tokens \(1000\) is no multiple of 256, .*"),
+        (["pretrain.batch_tokens=1000"], r"\n  Set it to 1024\."),
+        (["pretrain.batch_tokens=8"], r"\n  Set it to 256\."),
+        (["pretrain.micro_batch_sequences=3"], r"no multiple of 768, the tokens of 3 sequences of 256"),
+        (["corpus.replay=[]"], "pretrain: mix.replay: the mix has replay, and the corpus has no replay texts"),
+        (
+            ["pack.tokenizer=base"],
+            'pretrain: data: the model "graft" has the tokenizer of "tokenizer", '
+            'the tokens of "pack" have that of "base"',
+        ),
+        (["pretrain.model=base"], 'the model "base" has the tokenizer of "base", the tokens of "pack"'),
+        (["evaluate.models=[base, base]"], "evaluate: models: a model is named twice"),
+        (["evaluate.models=[]"], r"stages\.evaluate\.models: no stage is named"),
+        (["report.steps=[corpus]"], r"report: steps: the page cannot do without the base\.\n  Add base to the list\."),
+        (["pretrain.budget_tokens=5"], "stages.pretrain: give exactly one of budget_bytes, budget_tokens and epochs"),
+        (["pretrain.epochs="], "stages.pretrain: give exactly one of budget_bytes, budget_tokens and epochs"),
+        (["pretrain.mix={replay: 1.0}"], "stages.pretrain: the mix needs a share of target above 0"),
+        (["pretrain.mix={target: -1.0}"], r"stages\.pretrain\.mix\.target: input should be greater than or equal to 0"),
+        (["graft.strategy=subword"], "stages.graft.strategy: input should be .*'subwords'.* \\(got 'subword'\\)"),
+        (["evaluate.suites=[bit]"], r"stages\.evaluate\.suites\.0: input should be 'bits' or 'samples' \(got 'bit'\)"),
+        (["tokenizer="], r"stages\.tokenizer\.new_tokens: this key is needed and is not there"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_runs(tmp_path: Path, overrides: list[str], said: str) -> None:
+    refused(tmp_path, said, *overrides)
+
+
+def test_mistakes_of_several_stages_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as error:
+        planned(
+            tmp_path, "base.model=./no", "language=xx-yy", "pretrain.batch_tokens=9", "evaluate.models=[base, base]"
+        )
+    told = str(error.value)
+    assert [name for name in ("base:", "corpus:", "pretrain:", "evaluate:") if f"\n{name}" in f"\n{told}"] == [
+        "base:",
+        "corpus:",
+        "pretrain:",
+        "evaluate:",
+    ]
+
+
+def test_only_the_learning_rate_changes_only_what_follows(tmp_path: Path) -> None:
+    before = {step.name: step.fingerprint for step in planned(tmp_path)}
+    after = {step.name: step.fingerprint for step in planned(tmp_path, "pretrain.lr=2e-4")}
+    assert {name for name in before if before[name] != after[name]} == {"pretrain", "evaluate", "export", "report"}
+    after = {step.name: step.fingerprint for step in planned(tmp_path, "pretrain.checkpoint_minutes=1")}
+    assert after == before
