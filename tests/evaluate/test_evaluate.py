@@ -124,12 +124,12 @@ def test_fertility_table(
     rows = evaluate.fertility_table(measured, texts)
     assert len(rows) == 6
     tokenizer = Tokenizer.from_file(str(tiny_base / "tokenizer.json"))
-    tokens = sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in polish[:4])
-    words = sum(len(text.split(" ")) for text in polish[:4])
+    tokens = sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in polish[::2])
+    words = sum(len(text.split(" ")) for text in polish[::2])
     assert rows[0] == {
         "model": "base",
         "stream": "target",
-        "bytes_per_token": sum(len(text.encode()) for text in polish[:4]) / tokens,
+        "bytes_per_token": sum(len(text.encode()) for text in polish[::2]) / tokens,
         "tokens_per_word": tokens / words,
     }
 
@@ -174,7 +174,7 @@ def test_write_samples(
         assert sample["continuations"]["copy"] == sample["continuations"]["base"]
     assert [row["model"] for row in speed] == list(models)
     tokenizer = Tokenizer.from_file(str(tiny_base / "tokenizer.json"))
-    tokens = sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in polish[:4])
+    tokens = sum(len(tokenizer.encode(text, add_special_tokens=False).ids) for text in polish[::2])
     for row in speed:
         characters = row["characters_per_second"] / row["tokens_per_second"]
-        assert characters == pytest.approx(sum(map(len, polish[:4])) / tokens)
+        assert characters == pytest.approx(sum(map(len, polish[::2])) / tokens)
