@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import multiprocessing
 import os
 import resource
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -89,13 +91,14 @@ def _carry_out(
     try:
         result = _listen(here, process.sentinel, step, run, screen)
     except KeyboardInterrupt:
-        process.join()  # the terminal has told the step too; let it put its state on disk
+        process.terminate()  # what it has put on disk stays
+        process.join()
         raise
     process.join()
-    if result is None:
-        raise _died(process.exitcode, step, folder, store)
-    if "error" in result:
-        raise getattr(errors, result["error"])(**result["values"])
+    if result is None or "error" in result:
+        error = _told(result) if result else _died(process.exitcode, step, folder, store)
+        run.event("failed", step=step.name, error=str(error))
+        raise error
     seconds = round(time.monotonic() - started, 3)
     artifact = store.finish(
         step.stage.kind,
@@ -175,10 +178,9 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     log = os.open(job.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
-    object.__setattr__(job, "progress", _PipedProgress(pipe))
     try:
-        with _full_disk_told(job.folder):
-            figures = run_stage(job)
+        with _full_disk_told(job.folder), _alone_in(job.folder):
+            figures = run_stage(replace(job, progress=_PipedProgress(pipe)))
     except LingraftError as error:
         answer = _as_message(error)
     else:
@@ -188,9 +190,25 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     pipe.close()
 
 
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no process of a killed command works in the folder any more: it may outlive its command's lock."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _as_message(error: LingraftError) -> dict[str, Any]:
     where = None if error.where is None else str(error.where)
     return {"error": type(error).__name__, "values": {"what": error.what, "where": where, "remedy": error.remedy}}
+
+
+def _told(message: Mapping[str, Any]) -> LingraftError:
+    """The error that a step has sent."""
+    return getattr(errors, message["error"])(**message["values"])
 
 
 def _end_with_parent() -> None:

@@ -24,16 +24,15 @@ SECONDS_BETWEEN_LINES = 15
 def amount(value: float, unit: str) -> str:
     """A number for people: 3.2 MB, 12.5k tokens."""
     for limit, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return (
-                f"{value / limit:.1f}{' ' if unit == 'B' else ''}{prefix}{unit if unit == 'B' else f' {unit}'}".strip()
-            )
+        if round(abs(value) / limit, 4) >= 1:
+            scaled = f"{value / limit:.1f}"
+            return f"{scaled} {prefix}B" if unit == "B" else f"{scaled}{prefix} {unit}".strip()
     return f"{value:.0f} {unit}".strip()
 
 
 def duration(seconds: float) -> str:
     """A time for people: 4.1 s, 3 min 20 s, 2 h 5 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

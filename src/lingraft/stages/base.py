@@ -13,6 +13,7 @@ from lingraft.core.errors import InputError
 from lingraft.core.hub import commit
 from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
 
+SHIPPED = Path(__file__).parents[1] / "starter"
 TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 UNWANTED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "original/*")
@@ -23,7 +24,9 @@ class Base(StageConfig):
     """A model in Hugging Face form."""
 
     kind: Literal["base"] = "base"
-    model: str = Field(description="A folder (relative to the recipe) or a hub id: mistralai/Mistral-7B-v0.1.")
+    model: str = Field(
+        description="A folder beside the recipe, a hub id (owner/name), or `english-novels-7m`, which comes along."
+    )
     revision: str | None = Field(None, description="Commit, tag or branch on the hub.")
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
 
@@ -76,8 +79,9 @@ def run(job: Job) -> dict[str, Any]:
 def local_folder(model: str, recipe_folder: Path) -> Path | None:
     """The folder that `base.model` means, or None for a hub id. Raises InputError when it can be neither."""
     folder = Path(os.path.normpath(recipe_folder / model))
-    if folder.is_dir():
-        return folder
+    for place in (folder, SHIPPED / model):
+        if place.is_dir():
+            return place
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise InputError(
             f'there is no folder "{model}", and it is no hub id of the form owner/name.',
