@@ -51,7 +51,7 @@ def quality(store: Path) -> dict[str, Any]:
         training, tokenizer = figures["pretrain"], figures["tokenizer"]
         wanted = ("bytes", "tokens", "steps", "seconds", "tokens_per_second", "realized_mix", "epochs", "flops")
         results[name] = {
-            "bits_per_byte": [row for row in figures["evaluate"]["bits"] if row["source"] == "all"],
+            "bits_per_byte": all_sources(show(store, name)),
             "fertility": figures["evaluate"]["fertility"],
             "speed": figures["evaluate"]["speed"],
             "training": {key: training[key] for key in wanted},
@@ -101,7 +101,9 @@ def resume(store: Path) -> dict[str, Any]:
     """The starter, undisturbed and killed five times: in the training and in four other steps drawn at random."""
     often = ["-s", "pretrain.checkpoint_minutes=0.1"]
     whole, killed = store / "undisturbed", store / "disturbed"
+    began = time.perf_counter()
     subprocess.run([*LINGRAFT, "run", "starter", "--store", whole, *often], check=True)
+    wall_seconds = time.perf_counter() - began
     steps = show(whole, "starter")
     draw = random.Random(SEED)
     others = draw.sample([name for name in steps if name != "pretrain"], KILLS - 1)
@@ -115,6 +117,7 @@ def resume(store: Path) -> dict[str, Any]:
         for name, root, found in (("undisturbed", whole, steps), ("resumed", killed, again))
     }
     return {
+        "starter": {"wall_seconds": wall_seconds, "bits_per_byte": all_sources(steps)},
         "kills": kills,
         "trainings_resumed_from": [line["checkpoint"] for line in resumed],
         "sha256": hashes,
@@ -139,6 +142,11 @@ def show(store: Path, run: str) -> dict[str, Any]:
     """Every step's manifest of a run."""
     command = [*LINGRAFT, "show", run, "--json", "--store", store]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["steps"]
+
+
+def all_sources(steps: dict[str, Any]) -> list[dict[str, Any]]:
+    """Bits per byte of every model and stream over all sources."""
+    return [row for row in steps["evaluate"]["figures"]["bits"] if row["source"] == "all"]
 
 
 def events(store: Path) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def plan_table(steps: Sequence[Step]) -> Text:
             "FLOPs": _about(cost.flops, "", about),
             "memory": _about(cost.memory_bytes, "B", about),
             "disk": _about(cost.disk_bytes, "B", about),
-            "time": "?" if cost.seconds is None else f"{about}{duration(cost.seconds)}",
+            "time": "-" if cost.seconds is None else f"{about}{duration(cost.seconds)}",
         }
         text.append(f"{step.name:{width}}", style="not bold cyan")
         text.append(f"{step.state:8}" + "".join(f"{cells[name]:>{size}}" for name, size in COSTS.items()), "not bold")
@@ -50,7 +50,7 @@ def run_table(name: str, artifacts: Mapping[str, Input | None]) -> Table:
 
 
 def _about(value: float | None, unit: str, about: str) -> str:
-    return "?" if value is None else f"{about}{amount(value, unit)}"
+    return "-" if value is None else f"{about}{amount(value, unit)}"
 
 
 def _short(value: float | str) -> str:
