@@ -90,14 +90,14 @@ def test_the_plan_and_the_run_as_tables(tmp_path: Path) -> None:
     steps = plan(recipe, TABLE, store)
     told = drawn(plan_table(steps))
     assert [f"{name} new" in told for name in recipe.stages] == [True] * 4
-    assert "words new ? ? ? ~10 B ~1.0 s" in told
+    assert "words new - - - ~10 B ~1.0 s" in told
     assert "words -> " in told
     assert "still to do: about 1.0 s" in told
     for step in steps:
         store.open_work(step.stage.kind, step.fingerprint)
         store.finish(step.stage.kind, step.fingerprint, {"figures": {"tokens": 5}, "seconds": 2})
     told = drawn(plan_table(plan(recipe, TABLE, store)))
-    assert [f"{name} done 5 ? ? 0 B 2.0 s" in told for name in recipe.stages] == [True] * 4
+    assert [f"{name} done 5 - - 0 B 2.0 s" in told for name in recipe.stages] == [True] * 4
     assert "~" not in told
     assert "all done" in told
     artifact = Input("words", "aa", tmp_path, {"loss": 0.123456, "n": 3, "deep": {}}, {"seconds": 61})
