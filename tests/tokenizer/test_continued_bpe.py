@@ -1,16 +1,25 @@
 import json
 from collections import Counter
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from lingraft.core.errors import StageError
 from lingraft.tokenizer import family
 from lingraft.tokenizer.continued_bpe import learn
+from lingraft.tokenizer.extend import extend
 from lingraft.tokenizer.kind import pre_tokens
+from lingraft.tokenizer.prove import prove_guard
 
 
-def slow_learn(words: Counter[tuple[str, ...]], vocabulary: dict[str, int], num_merges: int) -> list[tuple[str, str]]:
+def slow_learn(
+    words: Counter[tuple[str, ...]],
+    vocabulary: dict[str, int],
+    num_merges: int,
+    forbidden: Collection[tuple[str, str]] = (),
+) -> list[tuple[str, str]]:
     """Byte pair encoding as Sennrich et al. write it down: count all pairs anew before every merge."""
     ids, merges = dict(vocabulary), []
     while len(merges) < num_merges:
@@ -18,7 +27,7 @@ def slow_learn(words: Counter[tuple[str, ...]], vocabulary: dict[str, int], num_
         for word, count in words.items():
             for pair in pairwise(word):
                 pairs[pair] += count
-        allowed = {pair: count for pair, count in pairs.items() if count > 1 and "".join(pair) not in ids}
+        allowed = {pair: count for pair, count in pairs.items() if count > 1 and "".join(pair) not in ids and pair not in forbidden}
         if not allowed:
             break
         best = min(allowed, key=lambda pair: (-allowed[pair], ids[pair[0]], ids[pair[1]]))
@@ -78,5 +87,31 @@ def test_learn_never_joins_what_an_added_token_separates(tiny_base: Path) -> Non
 
 def test_learn_reports_what_it_read(tiny_base: Path) -> None:
     figures = learn(family.open(tiny_base).backend_tokenizer, ["żaba", "żaba"], 1).figures
-    assert figures == {"documents": 2, "bytes": 10, "distinct_pre_tokens": 1}
+    unguarded = {"documents": 0, "bytes": 0, "pairs": 0}
+    assert figures == {"documents": 2, "bytes": 10, "distinct_pre_tokens": 1, "guard": unguarded}
     assert json.dumps(figures)
+
+
+def test_a_guarded_text_is_segmented_as_before(tiny_base: Path, tmp_path: Path, polish: list[str]) -> None:
+    guard, target = polish[:2], polish * 2
+    free, guarded = tmp_path / "free", tmp_path / "guarded"
+    extend(tiny_base, target, free, new_tokens=120)
+    figures = extend(tiny_base, target, guarded, new_tokens=120, guard=guard)
+    with pytest.raises(StageError, match=r"2 of 2 guarded texts are segmented otherwise(.|\n)*as its guard"):
+        prove_guard(tiny_base, free, guard)
+    assert prove_guard(tiny_base, guarded, guard) == {"documents": 2, "resegmented": 0}
+    assert figures["new_tokens"] == 120
+    assert figures["text"]["guard"]["documents"] == 2
+
+
+def test_the_guard_leaves_out_what_stands_side_by_side_and_nothing_else(tiny_base: Path, polish: list[str]) -> None:
+    tokenizer = family.open(tiny_base)
+    backend = tokenizer.backend_tokenizer
+
+    def words(texts: list[str]) -> Counter[tuple[str, ...]]:
+        pre = [pre_token for text in texts for pre_token in pre_tokens(backend, text)]
+        return Counter(tuple(token.value for token in backend.model.tokenize(one)) for one in pre)
+
+    sides = {pair for word in words(polish[:2]) for pair in pairwise(word)}
+    merges = learn(backend, polish * 2, 60, guard=polish[:2]).merges
+    assert merges == slow_learn(words(polish * 2), tokenizer.get_vocab(), 60, sides)

@@ -1,10 +1,12 @@
 """tokenizer: extend the base's tokenizer by tokens of the target language, and prove that nothing broke."""
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from lingraft.core.errors import RecipeError
 from lingraft.core.recipe import BASE
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
@@ -21,6 +23,9 @@ class Tokenizer(StageConfig):
     base: Annotated[str | None, Needs("model")] = None
     method: Literal["continued_bpe"] = Field("continued_bpe", description="How new tokens are learned.")
     new_tokens: int = Field(ge=1, description="How many tokens to add.")
+    guard: Literal["report", "replay"] = Field(
+        "report", description="`replay`: no replay text of the training is segmented differently; `report` only counts."
+    )
 
 
 def check(context: Check) -> None:
@@ -30,6 +35,12 @@ def check(context: Check) -> None:
     from lingraft.tokenizer import kind
 
     folder = base.local_folder(context.recipe.stages[BASE].model, context.recipe.folder)
+    if context.config.guard == "replay" and not context.recipe.stages[context.config.corpus].replay:
+        raise RecipeError(
+            "there are no replay texts to guard.",
+            where="guard",
+            remedy="Give the corpus stage replay sources, or set guard to report.",
+        )
     if folder is not None and (folder / base.TOKENIZER).is_file():
         kind.require_byte_level_bpe(Backend.from_file(str(folder / base.TOKENIZER)), folder)
 
@@ -54,17 +65,30 @@ def run(job: Job) -> dict[str, Any]:
     from lingraft.tokenizer import family
     from lingraft.tokenizer.extend import extend
     from lingraft.tokenizer.fertility import measure, segments
-    from lingraft.tokenizer.prove import prove
+    from lingraft.tokenizer.prove import prove, prove_guard
 
     corpus, model = job.inputs[job.config.corpus].folder, job.inputs[job.config.base].folder
 
     def texts(stream: str, part: str) -> list[str]:
         return [text for text, _, _ in documents(corpus, stream, part)]
 
-    training = (text for text, _, _ in documents(corpus, "target", "train"))
-    figures = extend(model, training, job.folder, new_tokens=job.config.new_tokens, progress=job.progress)
+    def training(stream: str) -> Iterator[str]:
+        return (text for text, _, _ in documents(corpus, stream, "train"))
+
+    guarded = job.config.guard == "replay"
+    figures = extend(
+        model,
+        training("target"),
+        job.folder,
+        new_tokens=job.config.new_tokens,
+        method=job.config.method,
+        guard=training("replay") if guarded else (),
+        progress=job.progress,
+    )
     held_out = {stream: texts(stream, "held_out") for stream in ("target", "replay")}
     figures["proofs"] = prove(model, job.folder, held_out["target"], held_out["replay"], progress=job.progress)
+    if guarded:
+        figures["proofs"]["guard"] = prove_guard(model, job.folder, training("replay"), progress=job.progress)
     old, new = family.open(model), family.open(job.folder)
     figures["fertility"] = {
         stream: {"old": measure(old, found), "new": measure(new, found)} for stream, found in held_out.items() if found

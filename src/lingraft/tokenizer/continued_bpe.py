@@ -8,7 +8,7 @@ Purason et al. 2025, arXiv 2512.03989; the algorithm of Sennrich et al. 2016, ar
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -30,25 +30,48 @@ class Learned:
     figures: dict[str, Any]
 
 
-def learn(backend: Tokenizer, target: Iterable[str], new_tokens: int, *, progress: Progress = SILENT) -> Learned:
+def learn(
+    backend: Tokenizer,
+    target: Iterable[str],
+    new_tokens: int,
+    *,
+    guard: Iterable[str] = (),
+    progress: Progress = SILENT,
+) -> Learned:
     """Up to `new_tokens` merges, most frequent pair first; of equal pairs the one with the lower ids.
 
     A merge never crosses a pre-token, occurs at least twice when it is learned, and never spells a token that is there.
     There are fewer when the text has no more such pairs.
+    No text of the `guard` is segmented otherwise than before: a pair that stands side by side anywhere in it is never
+    merged. That is also the least that keeps it, as any such merge would fire there: old merges come first, and new
+    tokens can only arise from a first one.
     """
     counts, figures = _count(backend, target, progress)
     words, weights = [], []
+    for ids, count in _segmented(backend, counts):
+        words.append(ids)
+        weights.append(count)
+    forbidden, guarded = _side_by_side(backend, guard, progress)
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    strings = {index: token for token, index in vocabulary.items()}
+    merges = _merge(words, weights, strings, new_tokens, forbidden, progress)
+    figures = {**figures, "distinct_pre_tokens": len(counts), "guard": guarded}
+    return Learned([(strings[left], strings[right]) for left, right in merges], figures)
+
+
+def _segmented(backend: Tokenizer, counts: Counter[str]) -> Iterator[tuple[list[int], int]]:
+    """The pre-tokens of more than one token, as the base segments them, with their counts."""
     for pre_token, count in counts.items():
         ids = [token.id for token in backend.model.tokenize(pre_token)]
         if len(ids) > 1:
-            words.append(ids)
-            weights.append(count)
-    vocabulary = backend.get_vocab(with_added_tokens=True)
-    strings = {index: token for token, index in vocabulary.items()}
-    merges = _merge(words, weights, strings, new_tokens, progress)
-    return Learned(
-        [(strings[left], strings[right]) for left, right in merges], {**figures, "distinct_pre_tokens": len(counts)}
-    )
+            yield ids, count
+
+
+def _side_by_side(backend: Tokenizer, guard: Iterable[str], progress: Progress) -> tuple[set[Pair], dict[str, int]]:
+    """The pairs of tokens that stand side by side in the guarded texts, and how much text that is."""
+    counts, figures = _count(backend, guard, progress)
+    pairs = {pair for ids, _ in _segmented(backend, counts) for pair in pairwise(ids)}
+    return pairs, {**figures, "pairs": len(pairs)}
 
 
 def _count(backend: Tokenizer, texts: Iterable[str], progress: Progress) -> tuple[Counter[str], dict[str, int]]:
@@ -70,7 +93,12 @@ def _count(backend: Tokenizer, texts: Iterable[str], progress: Progress) -> tupl
 
 
 def _merge(
-    words: list[list[int]], weights: list[int], strings: dict[int, str], new_tokens: int, progress: Progress
+    words: list[list[int]],
+    weights: list[int],
+    strings: dict[int, str],
+    new_tokens: int,
+    forbidden: set[Pair],
+    progress: Progress,
 ) -> list[Pair]:
     """Learn merges on the segmented words, which are changed; each new token is entered in `strings`."""
     taken = set(strings.values())
@@ -82,7 +110,7 @@ def _merge(
             counts[pair] += weights[index]
             where[pair].add(index)
     # A pair's count only falls unless the pair is new, so the heap may hold counts that are too high, never too low.
-    heap = [(-count, pair) for pair, count in counts.items() if count > 1]
+    heap = [(-count, pair) for pair, count in counts.items() if count > 1 and pair not in forbidden]
     heapq.heapify(heap)
     merges: list[Pair] = []
     progress.start("learning merges", total=new_tokens, unit="tokens")

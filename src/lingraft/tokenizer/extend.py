@@ -22,18 +22,19 @@ def extend(
     *,
     new_tokens: int,
     method: str = "continued_bpe",
+    guard: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Write the extended tokenizer to `folder` and return its figures; every old id keeps its token.
 
     New ids follow the highest id in use, special tokens included; `new_tokens` in the figures counts what was learned,
-    which is less than asked for when the text is small. Raises InputError when the base is not byte-level BPE,
-    StageError when nothing could be learned.
+    which is less than asked for when the text is small. No text of the `guard` is segmented otherwise than before.
+    Raises InputError when the base is not byte-level BPE, StageError when nothing could be learned.
     """
     tokenizer = family.open(base)
     backend = tokenizer.backend_tokenizer
     require_byte_level_bpe(backend, base)
-    learned = resolve(METHODS, method, "tokenizer method")(backend, target, new_tokens, progress=progress)
+    learned = resolve(METHODS, method, "tokenizer method")(backend, target, new_tokens, guard=guard, progress=progress)
     if not learned.merges:
         raise StageError(
             f"no new token could be learned from {learned.figures['bytes']:,} bytes of target text.",

@@ -53,6 +53,24 @@ def prove(
     return figures
 
 
+def prove_guard(old: Path, new: Path, guard: Iterable[str], *, progress: Progress = SILENT) -> dict[str, int]:
+    """How many texts were guarded. Raises StageError when any of them is segmented otherwise than before."""
+    tracked = progress.track(guard, "proving the guard", unit="documents")
+    first, second = itertools.tee(tracked)
+    documents = changed = 0
+    both = zip(family.encode(family.open(old), first), family.encode(family.open(new), second), strict=True)
+    for (_, old_ids), (_, new_ids) in both:
+        documents += 1
+        changed += old_ids != new_ids
+    if changed:
+        raise StageError(
+            f"{changed} of {documents} guarded texts are segmented otherwise than before.",
+            where=new,
+            remedy="Do not train with it. Extend the base tokenizer anew with these texts as its guard.",
+        )
+    return {"documents": documents, "resegmented": changed}
+
+
 def _moved(old: dict[str, int], new: dict[str, int]) -> set[str]:
     """The old tokens that have another id now, or share theirs with another token."""
     by_id = {index: token for token, index in new.items()}
