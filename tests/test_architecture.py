@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "graft": {"core", "tokenizer", "evaluate"},
     "train": {"core", "corpus", "tokenizer", "evaluate"},
     "evaluate": {"core", "corpus"},
-    "export": {"core", "tokenizer", "graft", "corpus"},
+    "export": {"core", "tokenizer", "graft"},
     "report": {"core"},
 }
 HEAVY = {"torch", "transformers", "datasets", "peft", "trl", "accelerate", "pandas", "plotly"}

@@ -9,9 +9,9 @@ import pytest
 from lingraft.core.errors import StageError
 from lingraft.tokenizer import family
 from lingraft.tokenizer.continued_bpe import learn
-from lingraft.tokenizer.extend import extend
+from lingraft.tokenizer.extension import extend
 from lingraft.tokenizer.kind import pre_tokens
-from lingraft.tokenizer.prove import prove_guard
+from lingraft.tokenizer.proofs import prove_guard
 
 
 def slow_learn(
@@ -27,7 +27,8 @@ def slow_learn(
         for word, count in words.items():
             for pair in pairwise(word):
                 pairs[pair] += count
-        allowed = {pair: count for pair, count in pairs.items() if count > 1 and "".join(pair) not in ids and pair not in forbidden}
+        old = {pair for pair in pairs if "".join(pair) in ids}
+        allowed = {pair: count for pair, count in pairs.items() if count > 1 and pair not in old | set(forbidden)}
         if not allowed:
             break
         best = min(allowed, key=lambda pair: (-allowed[pair], ids[pair[0]], ids[pair[1]]))

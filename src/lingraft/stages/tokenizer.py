@@ -63,9 +63,9 @@ def run(job: Job) -> dict[str, Any]:
     """Extend on the training text; measure and prove on the held-out text."""
     from lingraft.corpus import documents
     from lingraft.tokenizer import family
-    from lingraft.tokenizer.extend import extend
+    from lingraft.tokenizer.extension import extend
     from lingraft.tokenizer.fertility import measure, segments
-    from lingraft.tokenizer.prove import prove, prove_guard
+    from lingraft.tokenizer.proofs import prove, prove_guard
 
     corpus, model = job.inputs[job.config.corpus].folder, job.inputs[job.config.base].folder
 

@@ -8,10 +8,11 @@ METHODS = {
 }
 
 _PUBLIC = {
-    "extend": "extend",
+    "extend": "extension",
     "measure": "fertility",
     "open": "family",
-    "prove": "prove",
+    "prove": "proofs",
+    "prove_guard": "proofs",
     "segments": "fertility",
     "token_bytes": "family",
 }
@@ -22,6 +23,4 @@ __all__ = ["METHODS", *_PUBLIC]  # noqa: PLE0604
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Kept, because importing a submodule puts the module in the package under its own name.
-    globals()[name] = getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
-    return globals()[name]
+    return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
