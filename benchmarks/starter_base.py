@@ -20,7 +20,7 @@ from lingraft.core.outside import TextSource
 from lingraft.corpus import documents
 from lingraft.corpus.build import build
 from lingraft.train import mix
-from lingraft.train.pack import Shard, pack
+from lingraft.train.pack import Shard, pack, sequence_bytes
 from lingraft.train.pretrain import collate
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>"]
@@ -86,7 +86,7 @@ def train(packed: Path, tokens: float) -> LlamaForCausalLM:
     )
     shard = Shard(packed / "target", SEQUENCE_TOKENS, 2)
     rows = mix.order(
-        {"target": shard.sequence_bytes},
+        {"target": sequence_bytes(packed, "target")},
         {"target": 1.0},
         seed=SEED,
         budget_tokens=tokens,
