@@ -247,6 +247,7 @@ def adaptation() -> dict[str, Any]:
         },
         "training": [training()],
         "evaluation": {
+            "coverage": 0.95,
             "models": list(LEVELS),
             "bits": [
                 bits(model, stream, name, shift, 0.02 if name == "all" else 0.034)

@@ -166,3 +166,9 @@ def test_a_failed_proof_is_said(report, tmp_path):
 
 def test_every_template_is_there():
     assert len(list(TEMPLATES.glob("*.html"))) == 12
+
+
+def test_intervals_say_what_they_cover(report, tmp_path):
+    assert "intervals cover 95%" in write(report, tmp_path).read_text(encoding="utf-8")
+    del report["evaluation"]["coverage"]
+    assert "intervals cover" not in write(report, tmp_path).read_text(encoding="utf-8")
