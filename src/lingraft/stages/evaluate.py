@@ -57,6 +57,7 @@ def run(job: Job) -> dict[str, Any]:
     """Measure; see `lingraft.evaluate`."""
     from lingraft.corpus import find
     from lingraft.evaluate import evaluate
+    from lingraft.evaluate.statistics import COVERAGE
 
     config = job.config
     models = {name: job.inputs[name].folder for name in config.models}
@@ -72,6 +73,7 @@ def run(job: Job) -> dict[str, Any]:
             models, texts, job.folder, context_tokens=context_tokens, trust_remote_code=remote, progress=job.progress
         )
         figures["bits"] = evaluate.bits_table(measured, texts, seed=job.settings.seed)
+        figures["coverage"] = COVERAGE
         figures["fertility"] = evaluate.fertility_table(measured, texts)
     if "samples" in config.suites:
         prompts = [("target", prompt) for prompt in config.prompts]
