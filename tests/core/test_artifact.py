@@ -159,5 +159,5 @@ def test_a_run_that_is_not_there(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/"])
 def test_a_name_that_is_no_folder(store: Store, name: str) -> None:
-    with pytest.raises(StoreError, match=f'"{name}" cannot be the name of a run'):
-        Run(store, name).open("", [])
+    with pytest.raises(StoreError, match=f'"{name}" cannot be the name of a run'), Run(store, name).lock():
+        pass

@@ -25,10 +25,11 @@ PACKAGES = Path(__file__).parent
 RUN = """
 import sys
 from pathlib import Path
+from lingraft.core.errors import LingraftError
 from test_engine import carry_out
 try:
-    carry_out(Path(sys.argv[1]), *sys.argv[2:])
-except Exception as error:
+    carry_out(Path(sys.argv[1]), *sys.argv[3:], name=sys.argv[2])
+except LingraftError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
 
@@ -49,10 +50,12 @@ class Said(Progress):
         self.lines.append(f"{kind} {values['step']}")
 
 
-def carry_out(folder: Path, *overrides: str, screen: Progress | None = None, store: Path | None = None) -> dict:
+def carry_out(
+    folder: Path, *overrides: str, screen: Progress | None = None, store: Path | None = None, name: str = "run"
+) -> dict:
     kept = Store(store or folder / "store")
     recipe = load(folder / "recipe.yaml", TABLE, overrides)
-    run = Run(kept, "run")
+    run = Run(kept, name)
     execute(recipe, plan(recipe, TABLE, kept), kept, run, screen or Progress(), ())
     return dict(run.artifacts())
 
@@ -66,10 +69,10 @@ def events(folder: Path) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def elsewhere(folder: Path, *overrides: str) -> subprocess.Popen:
+def elsewhere(folder: Path, *overrides: str, name: str = "run") -> subprocess.Popen:
     """The same in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, str(folder), *overrides],
+        [sys.executable, "-c", RUN, str(folder), name, *overrides],
         env={**os.environ, "PYTHONPATH": str(PACKAGES)},
         stderr=subprocess.PIPE,
         text=True,
@@ -164,12 +167,15 @@ def test_a_step_ends_with_the_command_and_its_lock_is_free(folder: Path) -> None
     os.mkfifo(folder / "pid")
     command = elsewhere(folder, "count.act=hang")
     step = int((folder / "pid").read_text(encoding="utf-8"))
-    second = elsewhere(folder, "count.act=hang")
+    second = elsewhere(folder, "count.act=hang", name="second")
     _, told = second.communicate(timeout=60)
     assert second.returncode == 1
     assert "StoreError: " in told
     assert f"another run is making this count artifact now (process {command.pid} on " in told
     assert "Wait until it is done and run again (its result is then used), or give another --store." in told
+    _, told = elsewhere(folder, "count.act=hang").communicate(timeout=60)
+    assert f'another command is carrying out the run "run" now (process {command.pid} on ' in told
+    assert "give this one another --name." in told
     watched = os.pidfd_open(step)
     command.kill()
     command.communicate(timeout=60)

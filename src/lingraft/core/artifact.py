@@ -27,6 +27,27 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 
+@contextmanager
+def hold(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Hold a lock file, freed when the process ends, however it ends.
+
+    Raises StoreError with `what` and who holds it when another process does.
+    """
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StoreError(f"{what} ({file.read().strip()})", where=path, remedy=remedy) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
 @dataclass(frozen=True)
 class Store:
     """The folder that holds artifacts and runs."""
@@ -71,23 +92,12 @@ class Store:
     @contextmanager
     def lock(self, kind: str, mark: str) -> Iterator[None]:
         """Hold the one right to make this artifact; freed when the process ends, however it ends."""
-        path = self.root / "artifacts" / kind / f"{mark}.lock"
-        with _writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+", encoding="utf-8")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise StoreError(
-                    f"another run is making this {kind} artifact now ({file.read().strip()})",
-                    where=path,
-                    remedy="Wait until it is done and run again (its result is then used), or give another --store.",
-                ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
+        holding = hold(
+            self.root / "artifacts" / kind / f"{mark}.lock",
+            f"another run is making this {kind} artifact now",
+            "Wait until it is done and run again (its result is then used), or give another --store.",
+        )
+        with holding:
             yield
 
     def open_work(self, kind: str, mark: str) -> Path:

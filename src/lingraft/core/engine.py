@@ -42,7 +42,7 @@ def execute(
 
     Raises the LingraftError of a step that cannot go on. What is finished stays; a later call goes on from there.
     """
-    with _full_disk_told(store.root):
+    with _full_disk_told(store.root), run.lock():
         run.open(recipe.yaml(), steps)
         run.event("run", name=run.name, steps={step.name: step.state for step in steps})
         server = _fork_server(preload)

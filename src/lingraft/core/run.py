@@ -3,12 +3,13 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .artifact import Store, write_json
+from .artifact import Store, hold, write_json
 from .errors import StoreError
 from .plan import Step
 from .registry import did_you_mean
@@ -26,10 +27,17 @@ class Run:
     def folder(self) -> Path:
         return self.store.root / "runs" / self.name
 
-    def open(self, resolved_recipe: str, steps: Sequence[Step]) -> None:
-        """Write what the run is going to be; an earlier run of the same name gives way, its artifacts stay."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the one right to carry out a run of this name. Raises StoreError when it cannot be a name."""
         if Path(self.name).name != self.name or self.name in ("", ".."):
             raise StoreError(f'"{self.name}" cannot be the name of a run.', remedy="Give one without / by --name.")
+        what = f'another command is carrying out the run "{self.name}" now'
+        with hold(self.folder / "lock", what, "Wait until it is done, or give this one another --name."):
+            yield
+
+    def open(self, resolved_recipe: str, steps: Sequence[Step]) -> None:
+        """Write what the run is going to be; an earlier run of the same name gives way, its artifacts stay."""
         self.store.make(self.folder)
         for entry in self.folder.iterdir():
             if entry.is_symlink():
