@@ -1,5 +1,6 @@
 """pretrain: continue the pretraining of a model on the mixed streams."""
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -120,23 +121,10 @@ def run(job: Job) -> dict[str, Any]:
 
     config, model, data = job.config, job.inputs[job.config.model], job.inputs[job.config.data]
     check_same_tokenizer(model.folder, data.figures["tokenizer_sha256"])
+    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
     settings = Settings(
-        mix=config.mix,
+        **config.model_dump(include=shared),
         sequence_tokens=data.figures["sequence_tokens"],
-        batch_tokens=config.batch_tokens,
-        micro_batch_sequences=config.micro_batch_sequences,
-        lr=config.lr,
-        schedule=config.schedule,
-        warmup_share=config.warmup_share,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        precision=config.precision,
-        budget_bytes=config.budget_bytes,
-        budget_tokens=config.budget_tokens,
-        epochs=config.epochs,
-        curve_points=config.curve_points,
-        curve_documents=config.curve_documents,
-        checkpoint_minutes=config.checkpoint_minutes,
         seed=job.settings.seed,
     )
     figures = pretrain(
