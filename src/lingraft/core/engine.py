@@ -185,7 +185,8 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
         answer = _as_message(error)
     else:
         usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        answer = {"figures": figures, "peak_memory_bytes": usage * 1024}
+        unit = 1 if sys.platform == "darwin" else 1024
+        answer = {"figures": figures, "peak_memory_bytes": usage * unit}
     pipe.send(("result", answer))
     pipe.close()
 

@@ -18,7 +18,7 @@ def describe() -> dict[str, object]:
 
     return {
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": _cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "gpu": _gpus(),
         "python": platform.python_version(),
@@ -46,6 +46,11 @@ def matmul_flops_per_second() -> float:
         matrix @ matrix
         best = min(best, time.perf_counter() - start)
     return 2 * side**3 / best
+
+
+def _cores() -> int | None:
+    """The processors this process may use; macOS only tells how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _cpu() -> str:
