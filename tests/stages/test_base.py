@@ -105,6 +105,15 @@ def test_a_config_that_names_no_model(folder: Path, content: str) -> None:
     refused(folder, r"config\.json names no model_type\.")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{", r"tokenizer\.json is not valid JSON: "), ("[]", r"tokenizer\.json holds no tokenizer model\.")],
+)
+def test_a_tokenizer_file_that_is_none(folder: Path, text: str, said: str) -> None:
+    (folder / "base" / "tokenizer.json").write_text(text, encoding="utf-8")
+    refused(folder, said)
+
+
 @pytest.mark.parametrize("kept", [0, 5, 8, 300, -1])
 def test_weights_that_are_cut_off(folder: Path, kept: int) -> None:
     weights = folder / "base" / "model.safetensors"

@@ -128,18 +128,24 @@ def _check_folder(folder: Path) -> None:
             where=folder,
             remedy="AutoTokenizer.from_pretrained(...).save_pretrained(folder) writes one beside the weights.",
         )
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"config.json is not valid JSON: {error}.", where=folder / "config.json") from error
-    if not isinstance(config, dict) or "model_type" not in config:
+    if "model_type" not in _mapping(folder / "config.json"):
         raise InputError("config.json names no model_type.", where=folder / "config.json")
+    if "model" not in _mapping(folder / TOKENIZER):
+        raise InputError(f"{TOKENIZER} holds no tokenizer model.", where=folder / TOKENIZER)
     index = folder / INDEX
     if index.exists():
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        shards = set(_mapping(index)["weight_map"].values())
         missing = sorted(shards - set(names))
         if missing:
             raise InputError(f"{missing[0]} of the weights is not there.", where=folder, remedy="Download it again.")
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path.name} is not valid JSON: {error}.", where=path, remedy="Download it again.") from error
+    return content if isinstance(content, dict) else {}
 
 
 def describe(folder: Path) -> dict[str, Any]:
