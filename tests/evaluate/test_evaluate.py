@@ -17,6 +17,11 @@ from lingraft.evaluate.evaluate import HeldOut
 LANGUAGES = {"target": find("pl"), "replay": find("en")}
 
 
+@pytest.fixture(autouse=True)
+def _small_sources_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "LEAST_DOCUMENTS", 2)
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english: list[str]) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
@@ -178,3 +183,11 @@ def test_write_samples(
     for row in speed:
         characters = row["characters_per_second"] / row["tokens_per_second"]
         assert characters == pytest.approx(sum(map(len, polish[::2])) / tokens)
+
+
+def test_a_source_of_a_few_documents_is_only_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = ["letters", *["news"] * 5, *["stories"] * 4]
+    text = HeldOut("target", find("pl"), ["a"] * 10, sources)
+    monkeypatch.setattr(evaluate, "LEAST_DOCUMENTS", 5)
+    assert text.parts() == ["all", "news"]
+    assert HeldOut("target", find("pl"), ["a"] * 5, ["news"] * 5).parts() == ["all"]

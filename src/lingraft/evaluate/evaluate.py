@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from .generate import Loaded
 STREAMS = ("target", "replay")
 EVERY_SOURCE = "all"
 SPEED_TOKENS = 128
+LEAST_DOCUMENTS = 5
+"""Of a source, to stand in the table by itself: resampling fewer makes an interval that is far too narrow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +40,10 @@ class HeldOut:
         return [r for r, s in zip(records, self.sources, strict=True) if source in (EVERY_SOURCE, s)]
 
     def parts(self) -> list[str]:
-        """`all`, and each source where there are several."""
-        names = sorted(set(self.sources))
-        return [EVERY_SOURCE, *(names if len(names) > 1 else [])]
+        """`all`, and where there are several sources each that has documents enough for an interval."""
+        counts = Counter(self.sources)
+        enough = sorted(name for name, count in counts.items() if count >= LEAST_DOCUMENTS)
+        return [EVERY_SOURCE, *(enough if len(counts) > 1 else [])]
 
 
 def load(folder: Path, *, trust_remote_code: bool = False) -> Loaded:
