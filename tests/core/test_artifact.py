@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stages_for_tests import TABLE, write_recipe
 
-from lingraft.core.artifact import Store, write_json
+from lingraft.core.artifact import SCRATCH, Store, write_json
 from lingraft.core.errors import StoreError
 from lingraft.core.plan import plan
 from lingraft.core.recipe import load
@@ -161,3 +161,13 @@ def test_a_run_that_is_not_there(store: Store) -> None:
 def test_a_name_that_is_no_folder(store: Store, name: str) -> None:
     with pytest.raises(StoreError, match=f'"{name}" cannot be the name of a run'), Run(store, name).lock():
         pass
+
+
+def test_scratch_is_kept_until_the_artifact_is_sealed_and_no_part_of_it(store: Store) -> None:
+    work = store.open_work("words", "aa")
+    for place in (work / "kept.txt", work / SCRATCH / "checkpoint" / "state.bin"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("x", encoding="utf-8")
+    sealed = store.finish("words", "aa", {"figures": {}, "seconds": 1})
+    assert [file["path"] for file in sealed.manifest["files"]] == ["kept.txt"]
+    assert sorted(path.name for path in sealed.folder.iterdir()) == ["artifact.json", "kept.txt"]

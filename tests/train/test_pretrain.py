@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, get_cosine_schedule_with_warmup
 
+from lingraft.core.artifact import SCRATCH
 from lingraft.core.errors import InputError, StageError
 from lingraft.core.outside import sha256
 from lingraft.core.progress import Progress
@@ -228,7 +229,6 @@ def test_progress(trained: Trained) -> None:
 
 
 def test_the_folder_is_a_model(trained: Trained, tiny_base: Path) -> None:
-    assert not (trained.folder / "checkpoints").exists()
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (trained.folder / name).read_bytes() == (tiny_base / name).read_bytes()
     for name in ("config.json", "generation_config.json"):
@@ -280,7 +280,7 @@ def test_a_torn_checkpoint_is_passed_over(
 ) -> None:
     folder = tmp_path / "work"
     shutil.copytree(killed, folder)
-    torn = folder / "checkpoints" / f"checkpoint-{KILLED_AT - 1}" / "model.safetensors"
+    torn = folder / SCRATCH / f"checkpoint-{KILLED_AT - 1}" / "model.safetensors"
     torn.write_bytes(torn.read_bytes()[:-1])
     progress = Recorder()
     pretrain(tiny_base, packed, corpus, folder, settings, progress=progress)
@@ -290,15 +290,15 @@ def test_a_torn_checkpoint_is_passed_over(
 
 def test_newest_checkpoint(tmp_path: Path, killed: Path) -> None:
     assert newest(tmp_path / "none") is None
-    shutil.copytree(killed / "checkpoints", tmp_path / "checkpoints")
-    places = [tmp_path / "checkpoints" / f"checkpoint-{step}" for step in (KILLED_AT - 2, KILLED_AT - 1)]
-    assert sorted((tmp_path / "checkpoints").iterdir()) == places
-    assert newest(tmp_path / "checkpoints") == places[1]
+    shutil.copytree(killed / SCRATCH, tmp_path / SCRATCH)
+    places = [tmp_path / SCRATCH / f"checkpoint-{step}" for step in (KILLED_AT - 2, KILLED_AT - 1)]
+    assert sorted((tmp_path / SCRATCH).iterdir()) == places
+    assert newest(tmp_path / SCRATCH) == places[1]
     (places[1] / "complete.json").unlink()
-    assert newest(tmp_path / "checkpoints") == places[0]
+    assert newest(tmp_path / SCRATCH) == places[0]
     assert not places[1].exists()
     (places[0] / "optimizer.pt").unlink()
-    assert newest(tmp_path / "checkpoints") is None
+    assert newest(tmp_path / SCRATCH) is None
 
 
 def test_loss_that_is_no_number(

@@ -19,6 +19,8 @@ from .stage import Input
 
 MANIFEST = "artifact.json"
 LOG = "log.txt"
+SCRATCH = "scratch"
+"""Below a work folder: what a stage needs only to go on from, checkpoints; gone once the artifact is sealed."""
 
 
 def fingerprint(identity: Mapping[str, Any]) -> str:
@@ -107,10 +109,11 @@ class Store:
     def finish(self, kind: str, mark: str, manifest: Mapping[str, Any]) -> Input:
         """Seal the work folder: the manifest with the hash of every file, written last, then the folder renamed."""
         work, final = self.work_folder(kind, mark), self.folder(kind, mark)
+        aside = (work / LOG, work / MANIFEST, _temporary(work / MANIFEST))
         files = [
             {"path": str(path.relative_to(work)), "bytes": path.stat().st_size, "sha256": sha256(path)}
             for path in sorted(work.rglob("*"))
-            if path.is_file() and path not in (work / LOG, work / MANIFEST, _temporary(work / MANIFEST))
+            if path.is_file() and path not in aside and work / SCRATCH not in path.parents
         ]
         sealed = {
             "kind": kind,
@@ -124,6 +127,8 @@ class Store:
         write_json(work / MANIFEST, sealed)
         work.rename(final)
         _sync(final.parent)
+        if (final / SCRATCH).exists():
+            shutil.rmtree(final / SCRATCH)
         return Input(kind, mark, final, sealed["figures"], sealed)
 
     def free_bytes(self) -> int:

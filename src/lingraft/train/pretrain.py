@@ -1,7 +1,6 @@
 """Continued pretraining on packed, mixed streams with Hugging Face's Trainer."""
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer_utils import set_seed
 
+from lingraft.core.artifact import SCRATCH
 from lingraft.core.errors import InputError, StageError
 from lingraft.core.outside import sha256
 from lingraft.core.progress import SILENT, Progress
@@ -61,7 +61,7 @@ def pretrain(
     """Train every weight of the model on the mix; the trained model stands in `folder`, figures come back.
 
     Weights are trained in float32 and saved in the base's own dtype. A stopped training goes on from its newest
-    whole checkpoint, and on a CPU ends with the same bits as one that was never stopped.
+    whole checkpoint, and on a CPU ends with the same bits as one that was never stopped. Checkpoints stand in `scratch` below the folder.
     """
     _check_one_gpu()
     batch_sequences, micro = _batch(settings)
@@ -74,7 +74,7 @@ def pretrain(
     use_cache = trained.config.use_cache
     steps = len(rows) // batch_sequences
     arguments = TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
+        output_dir=str(folder / SCRATCH),
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=batch_sequences // micro,
         max_steps=steps,
@@ -120,7 +120,7 @@ def pretrain(
     )
     trainer.remove_callback(PrinterCallback)
     meter.trainer = trainer
-    newest = checkpoints.newest(folder / "checkpoints")
+    newest = checkpoints.newest(folder / SCRATCH)
     if newest is not None:
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
@@ -232,4 +232,3 @@ def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]
 def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:
     model.to(dtype).save_pretrained(folder)
     family.copy(source, folder, ("tokenizer.json", "*.py", *family.SETTINGS_FILES))
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
