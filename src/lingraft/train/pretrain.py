@@ -61,7 +61,8 @@ def pretrain(
     """Train every weight of the model on the mix; the trained model stands in `folder`, figures come back.
 
     Weights are trained in float32 and saved in the base's own dtype. A stopped training goes on from its newest
-    whole checkpoint, and on a CPU ends with the same bits as one that was never stopped. Checkpoints stand in `scratch` below the folder.
+    whole checkpoint, and on a CPU ends with the same bits as one that was never stopped.
+    Checkpoints stand in `scratch` below the folder.
     """
     _check_one_gpu()
     batch_sequences, micro = _batch(settings)
