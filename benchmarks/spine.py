@@ -15,16 +15,15 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lingraft.core import machine
+from record import record
+
 from lingraft.core.engine import KEEP_FREED_MEMORY
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "spine.json"
 LINGRAFT = [sys.executable, "-m", "lingraft"]
 RECIPE = "lab/polish-novels"
 KILLS, SEED = 5, 17
@@ -38,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
     for part in arguments.only:
-        record(part, PARTS[part](arguments.store.resolve()))
+        record("spine", part, PARTS[part](arguments.store.resolve()))
 
 
 def quality(store: Path) -> dict[str, Any]:
@@ -174,19 +173,6 @@ def weights_hash(store: Path, steps: dict[str, Any]) -> str:
     step = steps["pretrain"]
     folder = store / "artifacts" / "pretrain" / step["fingerprint"]
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-
-
-def record(part: str, result: dict[str, Any]) -> None:
-    """Put one part into the result file, with the machine and versions it was measured on."""
-    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    kept[part] = {
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine.describe(),
-        "versions": machine.versions(),
-        "result": result,
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_P
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>"]
@@ -107,4 +107,57 @@ def tiny_untied_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_untied_base")
     save_tokenizer(folder, ENGLISH)
     save_llama(folder, tied=False, rows=400)
+    return folder
+
+
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+CONTROL = ["<unk>", "<s>", "</s>"]
+
+
+@pytest.fixture(scope="session")
+def sentencepiece_base(tmp_path_factory: pytest.TempPathFactory, english: list[str]) -> Path:
+    """A folder as Llama-2's: spaces written as `▁`, no pre-tokenizer, bytes for what the vocabulary lacks."""
+    words = Tokenizer(models.BPE(unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Metaspace()
+    words.train_from_iterator(english, trainers.BpeTrainer(vocab_size=300, special_tokens=CONTROL, show_progress=False))
+    learned = sorted(words.get_vocab().items(), key=lambda item: item[1])
+    vocabulary = {
+        token: at for at, token in enumerate([*CONTROL, *BYTES, *(t for t, _ in learned if t not in CONTROL)])
+    }
+    made = [(token[:at], token[at:]) for token, _ in learned for at in range(1, len(token))]
+    merges = [pair for pair in made if pair[0] in vocabulary and pair[1] in vocabulary and "".join(pair) not in CONTROL]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return _saved(tokenizer, tmp_path_factory.mktemp("sentencepiece_base"))
+
+
+@pytest.fixture(scope="session")
+def unigram_base(tmp_path_factory: pytest.TempPathFactory, english: list[str], polish: list[str]) -> Path:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=220,
+        special_tokens=CONTROL,
+        unk_token="<unk>",
+        initial_alphabet=sorted(set("".join(polish))),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(english * 4, trainer)
+    return _saved(tokenizer, tmp_path_factory.mktemp("unigram_base"))
+
+
+@pytest.fixture(params=["tiny_base", "sentencepiece_base", "unigram_base"])
+def any_base(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(request.param)
+
+
+def _saved(tokenizer: Tokenizer, folder: Path) -> Path:
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
+    ).save_pretrained(folder)
     return folder

@@ -1,61 +1,153 @@
 import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from made_tokenizers import save_extended
 
 from lingraft.core.registry import resolve
-from lingraft.graft import STRATEGIES
+from lingraft.graft import STRATEGIES, gaussian, mean_all, mean_all_covariance, random_token, subwords, xavier_uniform
+from lingraft.graft.matching import match, spell
+from lingraft.graft.strategy import INPUT, OUTPUT, Grafting
+from lingraft.tokenizer import family
 
-SPELLINGS = [[1], [2, 3], [4, 4, 5]]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "learned": {"share": 0.5, "sequence_tokens": 32, "batch_sequences": 2},
+}
+GraftingOf = Callable[..., Grafting]
 
 
-def call(name: str, table: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    rows = resolve(STRATEGIES, name, "graft strategy")
-    return rows(table, SPELLINGS, **({"seed": seed} if "seed" in inspect.signature(rows).parameters else {}))
+@pytest.fixture(scope="module")
+def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_extended(tiny_base, tmp_path_factory.mktemp("extended"))
 
 
 @pytest.fixture
-def table() -> torch.Tensor:
-    return torch.randn(50, 8, generator=torch.Generator().manual_seed(1)) + 3
+def grafting_of(tiny_untied_base: Path, extended: Path, polish: list[str]) -> GraftingOf:
+    def make(dtype: torch.dtype = torch.float32, seed: int = 3) -> Grafting:
+        old, new = family.open(tiny_untied_base), family.open(extended)
+        fresh = match(old, new, extended).fresh
+        generator = torch.Generator().manual_seed(1)
+        tables = {
+            side: (torch.randn(400, 32, generator=generator) * 0.3 + shift).to(dtype)
+            for side, shift in ((INPUT, 0.1), (OUTPUT, -0.2))
+        }
+        spellings = spell(old, new, fresh)
+        return Grafting(tables, list(fresh), spellings, old, new, tiny_untied_base, polish * 3, seed)
+
+    return make
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def rows(name: str, grafting: Grafting) -> dict[str, torch.Tensor]:
+    return resolve(STRATEGIES, name, "graft strategy")(grafting, **OPTIONS.get(name, {}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_keeps_the_contract(name: str, dtype: torch.dtype, table: torch.Tensor) -> None:
-    table = table.to(dtype)
-    before = table.clone()
-    rows = call(name, table)
-    assert rows.shape == (3, 8)
-    assert rows.dtype == dtype
-    assert rows.isfinite().all()
-    assert torch.equal(rows, call(name, table))
-    assert torch.equal(table, before)
-    assert resolve(STRATEGIES, name, "graft strategy").__doc__
+def test_every_strategy_keeps_the_contract(name: str, dtype: torch.dtype, grafting_of: GraftingOf) -> None:
+    grafting = grafting_of(dtype)
+    before = {side: table.clone() for side, table in grafting.tables.items()}
+    first, again = rows(name, grafting), rows(name, grafting_of(dtype))
+    assert set(first) == {INPUT, OUTPUT}
+    for side, found in first.items():
+        assert found.shape == (len(grafting.new_ids), 32)
+        assert found.dtype is dtype
+        assert found.isfinite().all()
+        assert torch.equal(found, again[side]), "the same seed gives the same rows"
+        assert torch.equal(grafting.tables[side], before[side]), "old rows are untouched"
+    one = rows(name, replace(grafting, tables={OUTPUT: grafting.tables[OUTPUT]}))
+    assert set(one) == {OUTPUT}
 
 
-def test_there_are_two_strategies() -> None:
-    assert len(STRATEGIES) == 2
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_names_its_source(name: str) -> None:
+    documentation = inspect.getdoc(resolve(STRATEGIES, name, "graft strategy")) or ""
+    assert any(mark in documentation for mark in ("arXiv", "19", "20")), "a paper, with number or year"
 
 
-def test_subwords_is_the_mean_of_the_pieces(table: torch.Tensor) -> None:
-    expected = [
-        table[1].tolist(),
-        [(a + b) / 2 for a, b in zip(table[2].tolist(), table[3].tolist(), strict=True)],
-        [(2 * a + b) / 3 for a, b in zip(table[4].tolist(), table[5].tolist(), strict=True)],
-    ]
-    assert torch.allclose(call("subwords", table), torch.tensor(expected))
+@pytest.mark.parametrize("name", ["gaussian", "xavier_uniform", "mean_all_covariance", "random_token"])
+def test_drawn_rows_heed_the_seed(name: str, grafting_of: GraftingOf) -> None:
+    assert not torch.equal(rows(name, grafting_of(seed=1))[INPUT], rows(name, grafting_of(seed=2))[INPUT])
 
 
-def test_subwords_is_rounded_once_in_half_precision() -> None:
-    table = torch.full((300, 1), 1.0, dtype=torch.bfloat16)
-    table[299] = 257 / 256  # rounds to 1.0
-    table[0] = 3.0
-    rows = resolve(STRATEGIES, "subwords", "graft strategy")(table, [list(range(300))])
-    assert rows.item() == torch.tensor(302 / 300).bfloat16().item()
+def test_subwords_is_the_mean_of_the_pieces(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of()
+    for side, found in subwords.rows(grafting).items():
+        for row, pieces in zip(found, grafting.spellings, strict=True):
+            slow = sum(grafting.tables[side][piece] for piece in pieces) / len(pieces)
+            assert torch.allclose(row, slow, atol=1e-6)
 
 
-def test_gaussian_has_the_mean_and_deviation_of_the_old_rows_and_heeds_the_seed(table: torch.Tensor) -> None:
-    rows = resolve(STRATEGIES, "gaussian", "graft strategy")(table, [[]] * 20_000, seed=3)
-    assert torch.allclose(rows.mean(dim=0), table.mean(dim=0), atol=0.05)
-    assert torch.allclose(rows.std(dim=0), table.std(dim=0), atol=0.05)
-    assert not torch.equal(call("gaussian", table, 0), call("gaussian", table, 1))
+def test_a_repeated_piece_counts_each_time(grafting_of: GraftingOf) -> None:
+    grafting = replace(grafting_of(), new_ids=[400], spellings=[[5, 5, 7]])
+    table = grafting.tables[INPUT]
+    assert torch.allclose(subwords.rows(grafting)[INPUT][0], (2 * table[5] + table[7]) / 3, atol=1e-6)
+
+
+def test_longer_pieces_weigh_more(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of()
+    vocabulary = grafting.old.get_vocab()
+    pieces = [vocabulary["Ġ"], vocabulary["her"]]
+    found = subwords.rows(replace(grafting, new_ids=[400], spellings=[pieces]), weighting="length")[INPUT][0]
+    table = grafting.tables[INPUT]
+    assert torch.allclose(found, table[pieces[0]] / 4 + table[pieces[1]] * 3 / 4, atol=1e-6)
+
+
+def test_means_are_rounded_once_in_half_precision(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of(torch.bfloat16)
+    exact = torch.stack([grafting.tables[INPUT][list(pieces)].double().mean(dim=0) for pieces in grafting.spellings])
+    half_a_unit = exact.abs() * 2**-8
+    assert ((subwords.rows(grafting)[INPUT].double() - exact).abs() <= half_a_unit * 1.001).all()
+
+
+def test_gaussian_has_the_mean_and_deviation_of_the_old_columns(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of()
+    many = replace(grafting, new_ids=range(20_000), spellings=[[1]] * 20_000)
+    table, drawn = grafting.tables[INPUT], gaussian.rows(many)[INPUT]
+    assert torch.allclose(drawn.mean(dim=0), table.mean(dim=0), atol=0.02)
+    assert torch.allclose(drawn.std(dim=0), table.std(dim=0), atol=0.02)
+    fixed = gaussian.rows(many, std=0.02)[INPUT]
+    assert fixed.mean().abs() < 1e-4
+    assert fixed.std().item() == pytest.approx(0.02, rel=0.01)
+
+
+def test_moments_are_those_of_the_whole_table() -> None:
+    table = torch.randn(9000, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    mean, deviation = gaussian.moments(table)
+    assert torch.allclose(mean, table.double().mean(dim=0).float(), atol=1e-6)
+    assert torch.allclose(deviation, table.double().std(dim=0).float(), atol=1e-6)
+
+
+def test_xavier_uniform_fills_its_bounds(grafting_of: GraftingOf) -> None:
+    many = replace(grafting_of(), new_ids=range(5000), spellings=[[1]] * 5000)
+    drawn = xavier_uniform.rows(many)[INPUT]
+    bound = (6 / (400 + 5000 + 32)) ** 0.5
+    assert drawn.abs().max() <= bound
+    assert drawn.std().item() == pytest.approx(bound / 3**0.5, rel=0.02)
+
+
+def test_mean_all_is_one_vector(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of()
+    found = mean_all.rows(grafting)[OUTPUT]
+    assert torch.allclose(found, grafting.tables[OUTPUT].mean(dim=0).expand_as(found), atol=1e-6)
+
+
+def test_mean_all_covariance_spreads_as_the_old_rows_do(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of()
+    many = replace(grafting, new_ids=range(50_000), spellings=[[1]] * 50_000)
+    drawn = mean_all_covariance.rows(many, scale=1.0)[INPUT]
+    wanted = torch.cov(grafting.tables[INPUT].T, correction=0)
+    assert torch.allclose(torch.cov(drawn.T), wanted, atol=0.01)
+    near = mean_all_covariance.rows(grafting)[INPUT]
+    assert torch.allclose(near, mean_all.rows(grafting)[INPUT], atol=0.02)
+
+
+def test_random_token_copies_an_old_row_on_both_sides(grafting_of: GraftingOf) -> None:
+    grafting = grafting_of()
+    found = random_token.rows(grafting)
+    for at in range(len(grafting.new_ids)):
+        matches = {side: (grafting.tables[side] == found[side][at]).all(dim=1).nonzero().item() for side in found}
+        assert matches[INPUT] == matches[OUTPUT]

@@ -2,15 +2,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from made_tokenizers import NEW, edited, save_extended
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    GemmaConfig,
+    GemmaForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -20,14 +25,13 @@ from transformers import (
     PhiConfig,
     PhiForCausalLM,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
 )
 
 from conftest import save_llama, save_tokenizer
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.graft import initialize
-from lingraft.tokenizer import extend
 
-NEW = 30
 HEAD = "lm_head.weight"
 EMBEDDING = "model.embed_tokens.weight"
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -66,13 +70,6 @@ def slow_mean(table: torch.Tensor, old: Path, new: Path, row: int) -> list[float
     return [sum(column) / len(lines) for column in zip(*lines, strict=True)]
 
 
-@pytest.fixture(scope="module")
-def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, polish: list[str]) -> Path:
-    folder = tmp_path_factory.mktemp("extended")
-    extend(tiny_base, polish * 2, folder, new_tokens=NEW)
-    return folder
-
-
 @pytest.fixture
 def base_of(tiny_base: Path, tmp_path: Path) -> BaseOf:
     def save(model: PreTrainedModel) -> Path:
@@ -82,6 +79,11 @@ def base_of(tiny_base: Path, tmp_path: Path) -> BaseOf:
         return folder
 
     return save
+
+
+@pytest.fixture(scope="module")
+def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_extended(tiny_base, tmp_path_factory.mktemp("extended"))
 
 
 def check(base: Path, extended: Path, folder: Path, names: list[str], *, rows: int = 430) -> None:
@@ -255,16 +257,102 @@ def test_added_tokens_are_spelled_as_text_and_one_without_spelling_is_counted(ti
     assert torch.allclose(table[tokenizer.convert_tokens_to_ids("<|river|>")], table[pieces].mean(dim=0))
 
 
-def test_a_nested_text_config_is_grown(tiny_base: Path, tmp_path: Path) -> None:
-    from lingraft.graft.surgery import _write_config
+def test_one_strategy_for_the_embedding_and_another_for_the_head(
+    tiny_untied_base: Path, extended: Path, tmp_path: Path
+) -> None:
+    figures = initialize(tiny_untied_base, extended, tmp_path / "a", strategy="subwords", output_strategy="gaussian")
+    assert (figures["strategy"], figures["output_strategy"]) == ("subwords", "gaussian")
+    assert [figures["sides"][side]["rows_random"] for side in ("input", "output")] == [0, NEW]
+    means = tensors(tmp_path / "a")
+    initialize(tiny_untied_base, extended, tmp_path / "b", strategy="subwords")
+    assert torch.equal(means[EMBEDDING], tensors(tmp_path / "b")[EMBEDDING])
+    assert not torch.equal(means[HEAD], tensors(tmp_path / "b")[HEAD])
+    initialize(tiny_untied_base, extended, tmp_path / "c", strategy="gaussian", output_strategy="gaussian")
+    drawn = tensors(tmp_path / "c")
+    assert not torch.equal(drawn[EMBEDDING][400:], means[HEAD][400:])
 
-    (tmp_path / "base").mkdir()
-    for config in ({"text_config": {"vocab_size": 4}}, {"text_config": {}, "vocab_size": 4}, {"vocab_size": 4}, {}):
-        (tmp_path / "base/config.json").write_text(json.dumps(config), encoding="utf-8")
-        _write_config(tmp_path / "base", tmp_path, 9)
-        written = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-        assert 9 in (written.get("vocab_size"), written.get("text_config", {}).get("vocab_size"))
-        assert 4 not in (written.get("vocab_size"), written.get("text_config", {}).get("vocab_size"))
+
+def test_scaled_embeddings_are_read_as_before(tiny_base: Path, base_of: BaseOf, extended: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    base = base_of(GemmaForCausalLM(GemmaConfig(vocab_size=400, **SMALL, num_key_value_heads=2, head_dim=8)))
+    initialize(base, extended, tmp_path / "new")
+    check(base, extended, tmp_path / "new", [EMBEDDING])
+    ids = torch.tensor([[0, 50, 300, 399]])
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(folder).model(ids).last_hidden_state for folder in (base, tmp_path / "new")
+    )
+    assert torch.equal(before, after)
+
+
+def test_the_same_tokenizer_leaves_every_byte(tiny_untied_base: Path, tmp_path: Path) -> None:
+    figures = initialize(tiny_untied_base, tiny_untied_base, tmp_path)
+    assert (figures["new_rows"], figures["rows_copied"], figures["rows"]) == (0, 400, 400)
+    assert "new_row_norm" not in figures
+    for name in ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json"):
+        assert (tmp_path / name).read_bytes() == (tiny_untied_base / name).read_bytes()
+
+
+def test_replaced_tokens_give_their_ids_to_new_ones(tiny_untied_base: Path, tmp_path: Path) -> None:
+    def replace(content: dict[str, Any]) -> None:
+        model = content["model"]
+        last = model["merges"].pop()
+        model["vocab"] = {token: index for token, index in model["vocab"].items() if token != "".join(last)}
+        model["merges"].append(["x", "q"])
+        model["vocab"]["xq"] = 399
+
+    tokenizer = edited(tiny_untied_base, tmp_path / "tokenizer", replace)
+    figures = initialize(tiny_untied_base, tokenizer, tmp_path / "new")
+    assert (figures["new_rows"], figures["rows_dropped"], figures["rows"]) == (1, 1, 400)
+    before, after = tensors(tiny_untied_base), tensors(tmp_path / "new")
+    pieces = AutoTokenizer.from_pretrained(tiny_untied_base).convert_tokens_to_ids(["x", "q"])
+    for name in (EMBEDDING, HEAD):
+        assert torch.equal(before[name][:399], after[name][:399])
+        assert torch.allclose(after[name][399], before[name][pieces].mean(dim=0))
+
+
+@pytest.mark.parametrize("padded", [400, 416])
+def test_pruned_tokens_leave_and_the_others_close_up(padded: int, tiny_base: Path, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(tiny_base, tmp_path / "base"))
+    save_llama(base, tied=False, rows=padded)
+
+    def prune(content: dict[str, Any]) -> None:
+        model = content["model"]
+        gone = {"".join(merge) for merge in model["merges"][-5:]}
+        model["merges"] = model["merges"][:-5]
+        kept = sorted((index, token) for token, index in model["vocab"].items() if token not in gone)
+        model["vocab"] = {token: index for index, (_, token) in enumerate(reversed(kept))}
+        for token in content["added_tokens"]:
+            token["id"] = model["vocab"][token["content"]]
+
+    figures = initialize(base, edited(base, tmp_path / "tokenizer", prune), tmp_path / "new")
+    assert (figures["new_rows"], figures["rows_dropped"], figures["rows_copied"], figures["rows"]) == (0, 5, 395, 395)
+    old, new = AutoTokenizer.from_pretrained(base), AutoTokenizer.from_pretrained(tmp_path / "new")
+    before, after = tensors(base), tensors(tmp_path / "new")
+    for token, index in new.get_vocab().items():
+        for name in (EMBEDDING, HEAD):
+            assert torch.equal(after[name][index], before[name][old.get_vocab()[token]])
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "new")
+    assert model.config.bos_token_id == model.generation_config.bos_token_id == new.bos_token_id == 394
+    assert model.config.eos_token_id == new.eos_token_id == 393
+
+
+def test_a_swapped_tokenizer_keeps_the_rows_of_shared_tokens(
+    tiny_base: Path, tmp_path: Path, polish: list[str]
+) -> None:
+    save_tokenizer(tmp_path / "swapped", polish, size=380)
+    figures = initialize(tiny_base, tmp_path / "swapped", tmp_path / "new")
+    old, new = AutoTokenizer.from_pretrained(tiny_base), AutoTokenizer.from_pretrained(tmp_path / "new")
+    shared = old.get_vocab().keys() & new.get_vocab().keys()
+    assert (figures["rows_copied"], figures["new_rows"]) == (len(shared), 380 - len(shared))
+    assert figures["rows"] == 380
+    before, after = tensors(tiny_base)[EMBEDDING], tensors(tmp_path / "new")[EMBEDDING]
+    for token in shared:
+        assert torch.equal(after[new.get_vocab()[token]], before[old.get_vocab()[token]])
+    token = next(token for token in new.get_vocab() if token not in shared)
+    pieces = [piece.id for piece in old.backend_tokenizer.model.tokenize(token)]
+    assert torch.allclose(after[new.get_vocab()[token]], before[pieces].mean(dim=0), atol=1e-6)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "new")
+    assert model(new(polish[0], return_tensors="pt").input_ids).logits.isfinite().all()
 
 
 class TestRefusals:
@@ -294,12 +382,23 @@ class TestRefusals:
         (base / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
         self.refuse(base, extended, "1 weight files of the index are not there, first model-00001-of-00002.safetensors")
 
-    def test_a_tokenizer_of_another_base(self, base: Path, tmp_path: Path, polish: list[str]) -> None:
-        save_tokenizer(tmp_path / "other", polish)
-        self.refuse(base, tmp_path / "other", r"tokens of the base have another id(.|\n)*of this very base")
+    def test_a_tokenizer_that_shares_nothing(self, base: Path, tmp_path: Path) -> None:
+        tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "słowo": 1}, unk_token="[UNK]"))
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]").save_pretrained(tmp_path / "other")
+        self.refuse(base, tmp_path / "other", r"shares no token with that of the base(.|\n)*of this very base")
 
-    def test_the_same_tokenizer(self, base: Path) -> None:
-        self.refuse(base, base, "this tokenizer has no token that the base has not")
+    def test_a_control_token_of_the_config_that_is_gone(self, base: Path, tmp_path: Path) -> None:
+        def without_eos(content: dict[str, Any]) -> None:
+            del content["model"]["vocab"]["<|eos|>"]
+            content["added_tokens"] = [token for token in content["added_tokens"] if token["content"] != "<|eos|>"]
+
+        edited(base, tmp_path / "tokenizer", without_eos)
+        settings = json.loads((tmp_path / "tokenizer/tokenizer_config.json").read_text(encoding="utf-8"))
+        settings["eos_token"] = "<|bos|>"
+        (tmp_path / "tokenizer/tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+        self.refuse(
+            base, tmp_path / "tokenizer", r"eos_token_id of the model is 1, a token(.|\n)*Keep the special tokens"
+        )
 
     def test_a_head_that_is_missing(self, base: Path, extended: Path) -> None:
         config = json.loads((base / "config.json").read_text())
@@ -310,10 +409,19 @@ class TestRefusals:
         save_llama(base, tied=True, rows=399)
         self.refuse(base, extended, "has 399 rows, config.json says 399, the tokenizer uses 400 ids")
 
-    def test_quantized_tables(self, base: Path, extended: Path) -> None:
+    @pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+    def test_quantized_tables(self, dtype: torch.dtype, base: Path, extended: Path) -> None:
         stored = tensors(base)
-        save_file({**stored, EMBEDDING: stored[EMBEDDING].to(torch.int8)}, base / "model.safetensors")
-        self.refuse(base, extended, "is stored as torch.int8: it is quantized")
+        save_file({**stored, EMBEDDING: stored[EMBEDDING].to(dtype)}, base / "model.safetensors")
+        self.refuse(base, extended, f"is stored as {dtype}: it is quantized")
+
+    def test_two_strategies_for_one_table(self, base: Path, extended: Path) -> None:
+        with pytest.raises(InputError, match="one table for input and output, and two strategies were chosen"):
+            initialize(base, extended, base.parent / "new", strategy="subwords", output_strategy="gaussian")
+
+    def test_an_option_that_is_none(self, base: Path, extended: Path) -> None:
+        with pytest.raises(RecipeError, match=r'options.sed: there is no option "sed"'):
+            initialize(base, extended, base.parent / "new", strategy="gaussian", options={"sed": 1})
 
     def test_not_a_causal_model(self, base: Path, extended: Path) -> None:
         (base / "config.json").write_text('{"model_type": "vit"}')

@@ -80,7 +80,7 @@ def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.Monk
         (["pretrain.mix={target: -1.0}"], r"stages\.pretrain\.mix\.target: input should be greater than or equal to 0"),
         (["graft.strategy=subword"], "stages.graft.strategy: input should be .*'subwords'.* \\(got 'subword'\\)"),
         (["evaluate.suites=[bit]"], r"stages\.evaluate\.suites\.0: input should be 'bits' or 'samples' \(got 'bit'\)"),
-        (["tokenizer="], r"stages\.tokenizer\.new_tokens: this key is needed and is not there"),
+        (["tokenizer="], r"stages\.tokenizer: method continued_bpe needs new_tokens"),
     ],
 )
 def test_a_mistake_is_found_before_anything_runs(tmp_path: Path, overrides: list[str], said: str) -> None:

@@ -57,11 +57,12 @@ def test_extend_is_deterministic(tiny_base: Path, tmp_path: Path, polish: list[s
 
 def test_new_merges_rank_below_all_old_ones(tiny_base: Path, tmp_path: Path, english: list[str]) -> None:
     extend(tiny_base, english * 2, tmp_path, new_tokens=20)
-    old, new = (
-        json.loads((folder / "tokenizer.json").read_text())["model"]["merges"] for folder in (tiny_base, tmp_path)
-    )
-    assert new[: len(old)] == old
-    assert len(new) == len(old) + 20
+    old, new = (json.loads((folder / "tokenizer.json").read_text())["model"] for folder in (tiny_base, tmp_path))
+    learned = [merge for merge in new["merges"] if "".join(merge) not in old["vocab"]]
+    assert len({"".join(merge) for merge in learned}) == 20
+    assert new["merges"][-len(learned) :] == learned
+    # Before them the old ones in their order, and what makes an old token of a new one.
+    assert [merge for merge in new["merges"][: -len(learned)] if set(merge) <= set(old["vocab"])] == old["merges"]
 
 
 def test_a_small_text_gives_fewer_tokens_and_says_so(tiny_base: Path, tmp_path: Path) -> None:
@@ -78,10 +79,10 @@ def test_a_text_without_pairs_is_refused(texts: list[str], tiny_base: Path, tmp_
 def test_an_unknown_method_and_another_family_are_refused(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"no tokenizer method is called(.|\n)*continued_bpe"):
         extend(tiny_base, ["a"], tmp_path / "new", new_tokens=1, method="continued_bpee")
-    unigram = Tokenizer(models.Unigram([("<unk>", 0.0), ("a", -1.0)], unk_id=0))
-    PreTrainedTokenizerFast(tokenizer_object=unigram).save_pretrained(tmp_path / "unigram")
-    with pytest.raises(InputError, match="Unigram"):
-        extend(tmp_path / "unigram", ["a"], tmp_path / "new", new_tokens=1)
+    pieces = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
+    PreTrainedTokenizerFast(tokenizer_object=pieces).save_pretrained(tmp_path / "wordpiece")
+    with pytest.raises(InputError, match="WordPiece"):
+        extend(tmp_path / "wordpiece", ["a"], tmp_path / "new", new_tokens=1)
 
 
 def test_special_tokens_outside_of_the_model_stay_where_they_are(

@@ -23,23 +23,27 @@ def sentencepiece_like() -> models.BPE:
 
 
 FAMILIES = {
-    "Unigram": (models.Unigram([("<unk>", 0.0), ("a", -1.0)], unk_id=0), None),
     "WordPiece": (models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"), pre_tokenizers.Whitespace()),
-    "SentencePiece-style BPE with byte fallback": (sentencepiece_like(), None),
     "BPE with word-boundary marks": (models.BPE({"a</w>": 0}, [], end_of_word_suffix="</w>"), None),
     "BPE over characters": (models.BPE({"a": 0}, []), pre_tokenizers.Whitespace()),
 }
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_only_byte_level_bpe_can_be_extended_and_the_others_are_named(name: str, tmp_path: Path) -> None:
+def test_families_that_nothing_can_be_added_to_are_named(name: str, tmp_path: Path) -> None:
     tokenizer = save(tmp_path, *FAMILIES[name])
-    with pytest.raises(InputError, match=rf"this tokenizer is {name}; only byte-level BPE(.|\n)*Keep its vocabulary"):
-        kind.require_byte_level_bpe(tokenizer.backend_tokenizer, tmp_path)
+    with pytest.raises(InputError, match=rf"this tokenizer is {name}; only byte-level BPE, (.|\n)*Keep its vocabulary"):
+        kind.require_extendable(tokenizer.backend_tokenizer, tmp_path)
 
 
-def test_byte_level_bpe_is_recognized(tiny_base: Path) -> None:
-    kind.require_byte_level_bpe(family.open(tiny_base).backend_tokenizer, tiny_base)
+def test_families_that_can_be_extended_are_told_apart(
+    tiny_base: Path, sentencepiece_base: Path, unigram_base: Path
+) -> None:
+    families = [
+        kind.require_extendable(family.open(folder).backend_tokenizer, folder)
+        for folder in (tiny_base, sentencepiece_base, unigram_base)
+    ]
+    assert families == [kind.BYTE_LEVEL_BPE, kind.SENTENCEPIECE_BPE, kind.UNIGRAM]
 
 
 def test_open_says_what_is_there_when_tokenizer_json_is_not(tmp_path: Path) -> None:

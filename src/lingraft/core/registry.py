@@ -2,8 +2,11 @@
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from .errors import RecipeError
 
@@ -24,3 +27,31 @@ def resolve(table: Mapping[str, str], name: str, what: str) -> Callable[..., Any
         raise RecipeError(f'no {what} is called "{name}".', remedy=did_you_mean(name, table))
     module, _, function = table[name].partition(":")
     return getattr(importlib.import_module(module), function)
+
+
+def check_options(function: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:
+    """Hold options against the keyword-only parameters of the function, their names and their types.
+
+    `progress` is no option. Raises RecipeError for an unknown name, a missing one, or a value of another type.
+    """
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(function, eval_str=True).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "progress"
+    }
+    for name, value in options.items():
+        if name not in parameters:
+            known = did_you_mean(name, parameters) if parameters else "It has no options."
+            raise RecipeError(f'there is no option "{name}".', where=f"{where}.{name}", remedy=known)
+        annotation = parameters[name].annotation
+        try:
+            TypeAdapter(annotation, config=ConfigDict(strict=True)).validate_python(value)
+        except ValidationError as error:
+            raise RecipeError(
+                f"{error.errors()[0]['msg']} (got {value!r}).",
+                where=f"{where}.{name}",
+                remedy=f"It is of type {getattr(annotation, '__name__', annotation)}.",
+            ) from error
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise RecipeError(f'the option "{name}" is needed.', where=where, remedy=f"Add {name}: to {where}.")

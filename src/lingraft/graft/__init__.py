@@ -6,6 +6,12 @@ from typing import Any
 STRATEGIES = {
     "subwords": "lingraft.graft.subwords:rows",
     "gaussian": "lingraft.graft.gaussian:rows",
+    "xavier_uniform": "lingraft.graft.xavier_uniform:rows",
+    "mean_all": "lingraft.graft.mean_all:rows",
+    "mean_all_covariance": "lingraft.graft.mean_all_covariance:rows",
+    "random_token": "lingraft.graft.random_token:rows",
+    "learned": "lingraft.graft.learned:rows",
+    "distill": "lingraft.graft.distill:rows",
 }
 
 _PUBLIC = {

@@ -1,15 +1,44 @@
 """Rows of new tokens as the mean of the rows of the old tokens that spell them."""
 
-from collections.abc import Sequence
+from typing import Literal
 
 import torch
+from torch.nn.functional import embedding_bag
+
+from lingraft.tokenizer import family
+
+from .strategy import Grafting
+
+# Rows at once: the pieces of so many are gathered in float32.
+CHUNK = 4096
 
 
-def rows(old_rows_VD: torch.Tensor, spellings: Sequence[Sequence[int]]) -> torch.Tensor:
-    """One row per spelling (N, D): E(v) = the mean of the old rows of v's pieces, a repeated piece counted each time.
+def rows(grafting: Grafting, *, weighting: Literal["plain", "length"] = "plain") -> dict[str, torch.Tensor]:
+    """E(v) = sum over the pieces p of v of w(p) E(p), the weights of each v adding up to 1; computed in float32.
 
-    Computed in float32. FVT (Gee et al. 2022, EMNLP industry track); "avg_subwords" of SambaLingo, arXiv 2404.05829;
-    "Mean" of Design Choices, arXiv 2406.14670.
+    `plain`: every piece alike, a repeated one counted each time. FVT (Gee et al. 2022, EMNLP industry track);
+    "avg_subwords" of SambaLingo, arXiv 2404.05829; "Mean" of Design Choices, arXiv 2406.14670.
+    `length`: a piece weighs as many bytes as it spells, as in TokenAdapt's local heuristic, arXiv 2505.09738,
+    where characters are counted.
     """
-    means = [old_rows_VD[list(pieces)].float().mean(dim=0) for pieces in spellings]
-    return torch.stack(means).to(old_rows_VD.dtype)
+    if weighting == "plain":
+        weights = [[1 / len(pieces)] * len(pieces) for pieces in grafting.spellings]
+    else:
+        sizes = family.token_bytes(grafting.old)
+        lengths = [[max(1, int(sizes[piece])) for piece in pieces] for pieces in grafting.spellings]
+        weights = [[length / sum(found) for length in found] for found in lengths]
+    return {side: weighted(table_VD, grafting.spellings, weights) for side, table_VD in grafting.tables.items()}
+
+
+def weighted(table_VD: torch.Tensor, pieces: list[list[int]], weights: list[list[float]]) -> torch.Tensor:
+    """One row (N, D) for each list of old ids: the sum of their rows, weighted, in float32, in the table's dtype."""
+    parts = []
+    for first in range(0, len(pieces), CHUNK):
+        ids = [piece for found in pieces[first : first + CHUNK] for piece in found]
+        lengths = torch.tensor([len(found) for found in pieces[first : first + CHUNK]])
+        used, index = torch.tensor(ids).unique(return_inverse=True)
+        flat = torch.tensor([weight for found in weights[first : first + CHUNK] for weight in found])
+        offsets = lengths.cumsum(0) - lengths
+        sums = embedding_bag(index, table_VD[used].float(), offsets, mode="sum", per_sample_weights=flat)
+        parts.append(sums.to(table_VD.dtype))
+    return torch.cat(parts)

@@ -1,26 +1,31 @@
-"""Grow a model to an extended tokenizer: new rows in embedding and LM head, everything else bit for bit.
+"""Give a model the rows of another tokenizer: old rows copied, new ones started, everything else bit for bit.
 
 V rows of a table, N new rows, D columns (1 for a bias).
 """
 
-import inspect
-import json
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast
 
-from lingraft.core.errors import InputError
+from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.progress import SILENT, Progress
-from lingraft.core.registry import resolve
 from lingraft.tokenizer import family
 
-from . import STRATEGIES, checkpoint, gaussian
-from .tables import find
+from . import checkpoint
+from .bakeoff import CANDIDATES, bake_off
+from .checkpoint import Checkpoint
+from .configs import write_configs
+from .matching import Matching, match, spell
+from .model import grown_bias
+from .starting import Choice, start
+from .strategy import INPUT, OUTPUT, Grafting
+from .tables import Tables, find
 
-CARRIED_OVER = ("generation_config.json", "*.py", "LICENSE*", "NOTICE*")
+AUTO = "auto"
+CARRIED_OVER = ("*.py", "LICENSE*", "NOTICE*")
+FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def initialize(
@@ -29,111 +34,136 @@ def initialize(
     folder: Path,
     *,
     strategy: str = "subwords",
+    options: Mapping[str, Any] | None = None,
+    output_strategy: str | None = None,
+    output_options: Mapping[str, Any] | None = None,
+    candidates: Sequence[str] = CANDIDATES,
+    text: Iterable[str] = (),
     seed: int = 0,
     trust_remote_code: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Write the model of `base`, grown to `tokenizer`, to `folder` as a whole Hugging Face folder; its figures.
+    """Write the model of `base` with the rows of `tokenizer` to `folder` as a whole Hugging Face folder; its figures.
 
-    Rows that the base has beyond its tokenizer (padding) are taken first, and it never shrinks. A new token that the
-    old tokenizer cannot spell gets a row of strategy `gaussian` and counts in `rows_random`. Norms are those of the
-    input embedding; under `output_...` those of the LM head, where it is a table of its own.
-    Raises InputError when the tokenizer does not continue that of the base, or the weights are missing, pickled, or
-    not those of a causal model with plain embeddings.
+    Each token that the base has keeps its row, wherever its id went; each other gets one by the strategy of its
+    table, the LM head's being that of the embedding unless told otherwise; `auto` takes the best of the candidates
+    (see `bakeoff`). Rows that the base has beyond its tokenizer (padding) are taken first; a table shrinks only where
+    the vocabulary does or its ids moved. A token that the old tokenizer cannot spell gets a row of strategy `gaussian`
+    and counts in `rows_random`. The bias of a head is one number a token, in no space of meaning: it is the mean over
+    the pieces whatever the strategy.
+    Norms are those of the input embedding; under `output_...` those of the LM head, where it is a table of its own.
+    Raises InputError when the two tokenizers share nothing, or the weights are missing, damaged, pickled, quantized,
+    or not those of a causal model with plain embeddings.
     """
-    rows = resolve(STRATEGIES, strategy, "graft strategy")
+    choices = {INPUT: _choices(strategy, options or {}, candidates, "options")}
+    choices[OUTPUT] = choices[INPUT]
+    if output_strategy is not None or output_options is not None:
+        choices[OUTPUT] = _choices(output_strategy or strategy, output_options or {}, candidates, "output_options")
     old, new = family.open(base), family.open(tokenizer)
-    num_old, fresh = _new_tokens(old, new, tokenizer)
-    spellings = _spellings(old, new, fresh)
+    matching = match(old, new, tokenizer)
     weights = checkpoint.open(base)
     tables = find(base, weights, trust_remote_code=trust_remote_code)
-    size = max(tables.rows, *(index + 1 for index in fresh))
-    changed: dict[str, torch.Tensor] = {}
-    norms: dict[str, Any] = {}
-    for position, name in enumerate(progress.track(tables.names, "growing", total=len(tables.names), unit="tables")):
-        table = weights.load(name)
-        _check(name, table, tables.rows, num_old, base)
-        table_VD = table if table.ndim == 2 else table[:, None]
-        # Two tables draw apart; one table that is stored twice stays one.
-        draw = seed if tables.tied else seed + position
-        new_ND = _rows(rows, table_VD[:num_old], spellings, draw)
-        grown_VD = torch.cat([table_VD, table_VD.new_zeros(size - len(table), table_VD.shape[1])])
-        grown_VD[list(fresh)] = new_ND
-        changed[name] = grown_VD.reshape(size, *table.shape[1:])
-        if position == 0 or (table.ndim == 2 and not tables.tied):
-            side = "output_" if position else ""
-            norms |= {f"{side}new_row_norm": _norms(new_ND), f"{side}old_row_norm": _norms(table_VD[:num_old])}
+    if tables.tied:
+        _check_tied(choices, base)
+        choices.pop(OUTPUT)
+    loaded = _load(weights, tables, matching.num_old, base)
+    grafting = Grafting(
+        tables={side: table[: matching.num_old] for side, table in loaded.items()},
+        new_ids=list(matching.fresh),
+        spellings=spell(old, new, matching.fresh),
+        old=old,
+        new=new,
+        base=base,
+        text=text,
+        seed=seed,
+        trust_remote_code=trust_remote_code,
+        progress=progress,
+    )
+    rows, sides, compared = _start(grafting, choices)
+    size = matching.size(tables.rows)
     folder.mkdir(parents=True, exist_ok=True)
-    weights.write(folder, changed)
-    _write_config(base, folder, size)
+    weights.write(folder, _changed(weights, tables, loaded, matching, rows, grafting, size), progress=progress)
+    write_configs(base, folder, matching, size, tokenizer)
     family.copy(base, folder, CARRIED_OVER)
-    family.copy(tokenizer, folder, ("tokenizer.json", *family.SETTINGS_FILES))
-    num_spelled = sum(bool(pieces) for pieces in spellings)
-    num_subwords = num_spelled if strategy == "subwords" else 0
+    family.copy(tokenizer, folder, ("tokenizer.json", "tokenizer.model", *family.SETTINGS_FILES))
     return {
-        "strategy": strategy,
-        "new_rows": len(fresh),
-        "rows_from_subwords": num_subwords,
-        "rows_random": len(fresh) - num_subwords,
+        **_figures(sides, matching, grafting.spellings),
+        **compared,
         "tied": tables.tied,
         "old_rows": tables.rows,
         "rows": size,
-        "mean_pieces": sum(map(len, spellings)) / num_spelled if num_spelled else 0.0,
-        **norms,
+        **_all_norms(loaded, rows, matching.num_old),
     }
 
 
-def _new_tokens(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, where: Path) -> tuple[int, dict[int, str]]:
-    """How many ids the old tokenizer spans, and the tokens that only the new one has, by id."""
-    before, after = old.get_vocab(), new.get_vocab()
-    moved = [token for token, index in before.items() if after.get(token) != index]
-    fresh = {index: token for token, index in sorted(after.items(), key=lambda item: item[1]) if token not in before}
-    moved += [token for token, index in before.items() if index in fresh]
-    if moved:
-        raise InputError(
-            f"{len(moved)} tokens of the base have another id in this tokenizer, first {moved[0]!r}.",
-            where=where,
-            remedy="Extend the tokenizer of this very base; rows cannot be matched to any other.",
+def _choices(strategy: str, options: Mapping[str, Any], candidates: Sequence[str], where: str) -> list[Choice]:
+    if strategy == AUTO and options:
+        raise RecipeError(
+            "the strategy auto takes no options.", where=where, remedy="Name one strategy to give it any."
         )
-    if not fresh:
+    choices = [Choice(name) for name in candidates] if strategy == AUTO else [Choice(strategy, options)]
+    for choice in choices:
+        choice.check(where)
+    return choices
+
+
+def _start(
+    grafting: Grafting, choices: Mapping[str, Sequence[Choice]]
+) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, Any]], dict[str, Any]]:
+    """The rows and figures of each side, and the table of the bake-off where there is more than one choice."""
+    if grafting.new_ids and any(len(candidates) > 1 for candidates in choices.values()):
+        rows, sides, table = bake_off(grafting, choices)
+        return rows, sides, {"bakeoff": table}
+    return *start(grafting, {side: candidates[0] for side, candidates in choices.items()}), {}
+
+
+def _check_tied(choices: Mapping[str, Sequence[Choice]], base: Path) -> None:
+    if choices[OUTPUT] != choices[INPUT]:
         raise InputError(
-            "this tokenizer has no token that the base has not.",
-            where=where,
-            remedy="Leave the graft stage out, or give it the extended tokenizer.",
+            "this model has one table for input and output, and two strategies were chosen.",
+            where=base,
+            remedy="Leave output_strategy and output_options out.",
         )
-    return max(before.values()) + 1, fresh
 
 
-def _spellings(old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, fresh: dict[int, str]) -> list[list[int]]:
-    """The old ids of each token's own bytes: no prefix space, no BOS, also where the bytes are not whole characters."""
-    backend, special, added = old.backend_tokenizer, set(old.all_special_ids), set(new.added_tokens_decoder)
-    spellings = []
-    for index, token in fresh.items():
-        if index in added:  # an added token is text, the others are symbols of the model
-            ids = backend.encode(token, add_special_tokens=False).ids
-        else:
-            ids = [piece.id for piece in backend.model.tokenize(token)]
-        spellings.append([piece for piece in ids if piece not in special])
-    return spellings
+def _load(weights: Checkpoint, tables: Tables, num_old: int, base: Path) -> dict[str, torch.Tensor]:
+    """The tables by side."""
+    loaded = {}
+    for side, names in ((INPUT, tables.input), (OUTPUT, tables.output)):
+        for name in names[:1]:
+            loaded[side] = weights.load(name)
+            _check(name, loaded[side], tables.rows, num_old, base)
+    return loaded
 
 
-def _rows(
-    strategy: Callable[..., torch.Tensor], old_VD: torch.Tensor, spellings: list[list[int]], seed: int
-) -> torch.Tensor:
-    """The new rows (N, D) of one table, random ones where there is no spelling."""
-    options = {"seed": seed} if "seed" in inspect.signature(strategy).parameters else {}
-    spelled = [at for at, pieces in enumerate(spellings) if pieces]
-    unspelled = [at for at, pieces in enumerate(spellings) if not pieces]
-    new_ND = old_VD.new_empty(len(spellings), old_VD.shape[1])
-    if spelled:
-        new_ND[spelled] = strategy(old_VD, [spellings[at] for at in spelled], **options)
-    if unspelled:
-        new_ND[unspelled] = gaussian.rows(old_VD, [[]] * len(unspelled), seed=seed)
-    return new_ND
+def _changed(
+    weights: Checkpoint,
+    tables: Tables,
+    loaded: Mapping[str, torch.Tensor],
+    matching: Matching,
+    rows: Mapping[str, torch.Tensor],
+    grafting: Grafting,
+    size: int,
+) -> dict[str, torch.Tensor]:
+    """The tensors that differ, by name; none where the vocabulary is the same."""
+    if matching.unchanged:
+        return {}
+    fresh = list(matching.fresh)
+    changed = {}
+    for side, names in ((INPUT, tables.input), (OUTPUT, tables.output)):
+        if names:
+            grown_VD = matching.arrange(loaded[side], size)
+            grown_VD[fresh] = rows[side]
+            changed |= dict.fromkeys(names, grown_VD)
+    for name in tables.bias:
+        bias_V = weights.load(name)
+        _check(name, bias_V, tables.rows, matching.num_old, grafting.base)
+        changed[name] = grown_bias(bias_V, matching, grafting, size)
+    return changed
 
 
 def _check(name: str, table: torch.Tensor, rows: int, num_old: int, base: Path) -> None:
-    if not table.is_floating_point():
+    if table.dtype not in FLOATS:
         raise InputError(
             f"{name} is stored as {table.dtype}: it is quantized.",
             where=base,
@@ -147,16 +177,36 @@ def _check(name: str, table: torch.Tensor, rows: int, num_old: int, base: Path) 
         )
 
 
+def _figures(
+    sides: Mapping[str, dict[str, Any]], matching: Matching, spellings: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    lengths = [len(pieces) for pieces in spellings if pieces]
+    inputs = sides[INPUT]
+    return {
+        "strategy": inputs["strategy"],
+        "output_strategy": sides[OUTPUT]["strategy"] if OUTPUT in sides else None,
+        "sides": dict(sides),
+        "new_rows": len(matching.fresh),
+        "rows_copied": len(matching.copied),
+        "rows_dropped": len(matching.dropped),
+        "rows_from_subwords": len(lengths) if inputs["strategy"] == "subwords" else 0,
+        "rows_random": inputs["rows_random"],
+        "mean_pieces": sum(lengths) / len(lengths) if lengths else 0.0,
+    }
+
+
+def _all_norms(
+    loaded: Mapping[str, torch.Tensor], rows: Mapping[str, torch.Tensor], num_old: int
+) -> dict[str, dict[str, float]]:
+    norms = {}
+    for side, table in loaded.items():
+        prefix = "" if side == INPUT else "output_"
+        norms[f"{prefix}old_row_norm"] = _norms(table[:num_old])
+        if len(rows[side]):
+            norms[f"{prefix}new_row_norm"] = _norms(rows[side])
+    return norms
+
+
 def _norms(rows_VD: torch.Tensor) -> dict[str, float]:
-    norms = rows_VD.float().norm(dim=1)
+    norms = torch.linalg.vector_norm(rows_VD, dim=1, dtype=torch.float32)
     return {"mean": norms.mean().item(), "min": norms.min().item(), "max": norms.max().item()}
-
-
-def _write_config(base: Path, folder: Path, rows: int) -> None:
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
-    text = config.get("text_config")
-    if isinstance(text, dict):
-        text["vocab_size"] = rows
-    if "vocab_size" in config or not isinstance(text, dict):
-        config["vocab_size"] = rows
-    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -16,12 +16,18 @@ from .checkpoint import Checkpoint
 
 @dataclass(frozen=True)
 class Tables:
-    """The tensors with a row per token: their names in the checkpoint, the input embedding first."""
+    """The tensors with a row per token, by their names in the checkpoint."""
 
-    names: tuple[str, ...]
-    tied: bool
-    """The LM head is the input embedding."""
+    input: tuple[str, ...]
+    """The input embedding; a tied checkpoint may hold it twice, under its own name and that of the head."""
+    output: tuple[str, ...]
+    """The LM head, empty where it is the input embedding."""
+    bias: tuple[str, ...]
     rows: int
+
+    @property
+    def tied(self) -> bool:
+        return not self.output
 
 
 def find(base: Path, checkpoint: Checkpoint, *, trust_remote_code: bool = False) -> Tables:
@@ -64,9 +70,12 @@ def find(base: Path, checkpoint: Checkpoint, *, trust_remote_code: bool = False)
                 where=base,
                 remedy="Download the model again, or mend tie_word_embeddings in its config.json.",
             )
-    # A tied checkpoint may hold its one table twice, under the name of the embedding and of the head.
-    names = tuple(dict.fromkeys([*inputs, *(name for name in stored.values() if name)]))
-    return Tables(names, head is embedding, embedding.shape[0])
+
+    def names(tensor: torch.Tensor | None) -> tuple[str, ...]:
+        found = (stored[name] for name, table in by_token.items() if table is tensor)
+        return tuple(dict.fromkeys(name for name in found if name))
+
+    return Tables(names(embedding), () if head is embedding else names(head), names(bias), embedding.shape[0])
 
 
 def _skeleton(config: AutoConfig, trust_remote_code: bool) -> PreTrainedModel:

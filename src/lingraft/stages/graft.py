@@ -1,12 +1,33 @@
 """graft: give the base rows for the new tokens, and start them well."""
 
-from typing import Annotated, Any, Literal
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
 from .base import describe, origin
+
+Strategy = Literal[
+    "subwords",
+    "gaussian",
+    "xavier_uniform",
+    "mean_all",
+    "mean_all_covariance",
+    "random_token",
+    "align",
+    "focus",
+    "wechsel",
+    "omp",
+    "learned",
+    "distill",
+]
+READS_TEXT = frozenset({"auto", "align", "focus", "wechsel", "learned", "distill"})
+RUNS_MODEL = frozenset({"auto", "learned", "distill"})
 
 
 class Graft(StageConfig):
@@ -15,23 +36,87 @@ class Graft(StageConfig):
     kind: Literal["graft"] = "graft"
     base: Annotated[str | None, Needs("model")] = None
     tokenizer: Annotated[str | None, Needs("extension")] = None
-    strategy: Literal["subwords", "gaussian"] = Field(
-        "subwords", description="The mean of the old tokens that spell the new one, or drawn at random."
+    corpus: Annotated[str | None, Needs("text", optional=True)] = Field(
+        None, description="Its target training text is what some strategies read."
+    )
+    strategy: Literal[Strategy, "auto"] = Field(
+        "subwords",
+        description="How new rows start: `subwords` is the mean of the old tokens that spell the new one; "
+        "`auto` measures the candidates by bits per byte and takes the best.",
+    )
+    options: dict[str, Any] = Field({}, description="Options of the strategy.")
+    output_strategy: Literal[Strategy, "auto"] | None = Field(
+        None, description="Of the LM head, where it is a table of its own; the same by default."
+    )
+    output_options: dict[str, Any] = Field({}, description="Options of the output strategy.")
+    candidates: list[Strategy] = Field(
+        ["subwords", "align", "mean_all", "gaussian"], min_length=1, description="What `auto` compares."
     )
 
 
+def check(context: Check) -> None:
+    """The strategies take these options, and there is text for those that read it."""
+    config = context.config
+    if config.output_options and config.output_strategy is None:
+        raise RecipeError(
+            "there are options for an output strategy, and none is named.",
+            where="output_options",
+            remedy="Set output_strategy.",
+        )
+    for strategy in (config.strategy, config.output_strategy):
+        if strategy in READS_TEXT and config.corpus is None:
+            raise RecipeError(
+                f"the strategy {strategy} reads target text, and no earlier stage makes any.",
+                where="strategy",
+                remedy="Put a corpus stage before the graft, or take the strategy subwords.",
+            )
+    if config.options or config.output_options or config.candidates != Graft.model_fields["candidates"].default:
+        _check_options(context)
+
+
+def _check_options(context: Check) -> None:
+    from lingraft.graft.starting import Choice
+
+    config = context.config
+    for where, strategy in (("options", config.strategy), ("output_options", config.output_strategy)):
+        options = _resolved(getattr(config, where), strategy, context.recipe.folder)
+        if strategy == "auto" and options:
+            raise RecipeError("the strategy auto takes no options.", where=where, remedy="Name one strategy.")
+        if strategy not in (None, "auto"):
+            Choice(strategy, options).check(where)
+    if "auto" in (config.strategy, config.output_strategy):
+        for name in config.candidates:
+            Choice(name).check("candidates")
+
+
+def outside(context: Check) -> dict[str, str]:
+    """The content of the files and folders that options name."""
+    config = context.config
+    identities = {}
+    for where, strategy in (("options", config.strategy), ("output_options", config.output_strategy)):
+        for name, value in _resolved(getattr(config, where), strategy, context.recipe.folder).items():
+            if isinstance(value, Path):
+                files = sorted(path for path in value.iterdir() if path.is_file()) if value.is_dir() else [value]
+                identity = " ".join(f"{path.name}:{context.content_hash(path)}" for path in files)
+                identities[f"{where}.{name}"] = identity
+    return identities
+
+
 def forecast(context: Check) -> Forecast:
-    """The base's parameters and the new rows."""
-    base = context.figures[context.config.base]
-    new = context.figures[context.config.tokenizer]["new_tokens"]
+    """The base's parameters and the new rows; strategies that run the model need it in memory."""
+    config = context.config
+    base = context.figures[config.base]
+    new = context.figures[config.tokenizer]["new_tokens"]
     tables = 1 if base.get("tied") else 2
     grown = tables * new * (base.get("hidden_size") or 0)
     parameters = (base.get("parameters") or 0) + grown
     width = (base.get("weight_bytes") or 0) / max(1, base.get("parameters") or 1)
+    runs_model = {config.strategy, config.output_strategy} & RUNS_MODEL
+    old = tables * (base.get("vocabulary") or 0) * (base.get("hidden_size") or 0)
     return Forecast(
-        reads="base, tokenizer",
+        reads="base, tokenizer" + (", target text" if config.corpus else ""),
         writes="a model folder",
-        memory_bytes=5e8 + 8 * grown,
+        memory_bytes=7e8 + 2 * width * (old + grown) + (4 * (parameters + 4 * grown) if runs_model else 0),
         disk_bytes=parameters * width,
         seconds=3 + parameters * width / 500e6,
         figures={
@@ -47,12 +132,18 @@ def run(job: Job) -> dict[str, Any]:
     """Write the grafted model; see `lingraft.graft.surgery`."""
     from lingraft.graft.surgery import initialize
 
-    base = job.inputs[job.config.base]
+    config, base = job.config, job.inputs[job.config.base]
+    output_options = _resolved(config.output_options, config.output_strategy, job.recipe_folder)
     figures = initialize(
         base.folder,
-        job.inputs[job.config.tokenizer].folder,
+        job.inputs[config.tokenizer].folder,
         job.folder,
-        strategy=job.config.strategy,
+        strategy=config.strategy,
+        options=_resolved(config.options, config.strategy, job.recipe_folder),
+        output_strategy=config.output_strategy,
+        output_options=output_options or None,
+        candidates=config.candidates,
+        text=_TrainingText(job.inputs[config.corpus].folder) if config.corpus else (),
         seed=job.settings.seed,
         trust_remote_code=base.figures["trust_remote_code"],
         progress=job.progress,
@@ -60,4 +151,48 @@ def run(job: Job) -> dict[str, Any]:
     return {**origin(base.figures), **describe(job.folder), **figures}
 
 
-STAGE = Stage("graft", 1, Graft, makes=("model", "tokenizer"), run=run, uses=("seed",), forecast=forecast)
+class _TrainingText:
+    """The target training text of a corpus, to be read any number of times."""
+
+    def __init__(self, corpus: Path) -> None:
+        self.corpus = corpus
+
+    def __iter__(self) -> Iterator[str]:
+        from lingraft.corpus import documents
+
+        return (text for text, _, _ in documents(self.corpus, "target", "train"))
+
+
+def _resolved(options: Mapping[str, Any], strategy: str | None, folder: Path) -> dict[str, Any]:
+    """The options, those that are paths looked for beside the recipe."""
+    if not options or strategy in (None, "auto"):
+        return dict(options)
+    from lingraft.core.registry import resolve
+    from lingraft.graft import STRATEGIES
+
+    parameters = inspect.signature(resolve(STRATEGIES, strategy, "graft strategy"), eval_str=True).parameters
+    resolved = dict(options)
+    for name, value in options.items():
+        annotation = parameters[name].annotation if name in parameters else None
+        if isinstance(value, str) and Path in (annotation, *get_args(annotation)):
+            resolved[name] = folder / value
+            if not resolved[name].exists():
+                raise InputError(
+                    "there is no such file or folder.",
+                    where=resolved[name],
+                    remedy=f"It is looked for beside the recipe; set the option {name} of {strategy}.",
+                )
+    return resolved
+
+
+STAGE = Stage(
+    "graft",
+    2,
+    Graft,
+    makes=("model", "tokenizer"),
+    run=run,
+    uses=("seed",),
+    check=check,
+    outside=outside,
+    forecast=forecast,
+)

@@ -4,10 +4,13 @@ import importlib
 from typing import Any
 
 METHODS = {
-    "continued_bpe": "lingraft.tokenizer.continued_bpe:learn",
+    "keep": "lingraft.tokenizer.keep:method",
+    "continued_bpe": "lingraft.tokenizer.continued_bpe:method",
+    "append": "lingraft.tokenizer.append:method",
 }
 
 _PUBLIC = {
+    "advise": "advice",
     "extend": "extension",
     "measure": "fertility",
     "open": "family",

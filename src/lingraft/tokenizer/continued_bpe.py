@@ -1,160 +1,183 @@
-"""Continued BPE: go on learning merges where the base's own training stopped.
+"""Continued BPE: go on learning where the base's own training stopped.
 
 The text is first segmented by the base, so every new token is built from tokens of the base and is reached by them:
 the boundaries of a segmentation hold on their own, and merges that rank below all old ones change nothing before them.
 Purason et al. 2025, arXiv 2512.03989; the algorithm of Sennrich et al. 2016, arXiv 1508.07909.
 """
 
-import heapq
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+import gc
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
+import regex
 from tokenizers import Tokenizer
 
 from lingraft.core.progress import SILENT, Progress
 
-from .kind import pre_tokens
+from . import content, kind, marks, words
+from .merging import FEWEST, Words, merge
+from .method import Extended, Source, Texts
+from .words import SAMPLE_DOCUMENTS
 
-Pair = tuple[int, int]
+# Where no pre-tokenizer keeps them apart: one mark for a space, then letters with their marks and joiners, or signs.
+LETTERS_OR_SIGNS = regex.compile(r"▁?[\p{L}\p{M}\u200C\u200D]+|▁?[^\p{L}\p{M}\p{N}\s▁<>]+")
+
+
+# The share of the target's characters that the vocabulary must have before pairs are learned; SentencePiece's own.
+CHARACTER_COVERAGE = 0.9995
 
 
 @dataclass(frozen=True)
 class Learned:
-    """New merges in the order of their rank, as pairs of token strings, and figures of the text behind them."""
+    """New tokens in the order of their rank, as the model writes them, and the evidence for each."""
 
-    merges: list[tuple[str, str]]
+    tokens: list[str]
+    counts: list[int]
+    """How often each was found in the target text when it was learned."""
+    held_out_tokens: list[int]
+    """What the held-out text costs with the first 0, 1, 2, ... new tokens; one entry more than there are tokens."""
     figures: dict[str, Any]
 
 
 def learn(
-    backend: Tokenizer,
+    source: Source,
     target: Iterable[str],
     new_tokens: int,
     *,
     guard: Iterable[str] = (),
+    held_out: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> Learned:
-    """Up to `new_tokens` merges, most frequent pair first; of equal pairs the one with the lower ids.
+    """Up to `new_tokens` tokens that the target text needs; fewer when it has no more pairs that occur twice.
 
-    A merge never crosses a pre-token, occurs at least twice when it is learned, and never spells a token that is there.
-    There are fewer when the text has no more such pairs.
-    No text of the `guard` is segmented otherwise than before: a pair that stands side by side anywhere in it is never
-    merged. That is also the least that keeps it, as any such merge would fire there: old merges come first, and new
-    tokens can only arise from a first one.
+    No text of the `guard` is segmented otherwise than before: what two neighbours anywhere in it spell never becomes a
+    token. That is also the least that keeps it: old merges come first, so any such token would be made there, and
+    every other new token is made from a first one. Held-out text is only counted, never learned from.
+    Where the model writes characters, not bytes, those that the target needs and the vocabulary lacks come first.
     """
-    counts, figures = _count(backend, target, progress)
-    words, weights = [], []
-    for ids, count in _segmented(backend, counts):
-        words.append(ids)
-        weights.append(count)
-    forbidden, guarded = _side_by_side(backend, guard, progress)
-    vocabulary = backend.get_vocab(with_added_tokens=True)
-    strings = {index: token for token, index in vocabulary.items()}
-    merges = _merge(words, weights, strings, new_tokens, forbidden, progress)
-    figures = {**figures, "distinct_pre_tokens": len(counts), "guard": guarded}
-    return Learned([(strings[left], strings[right]) for left, right in merges], figures)
+    with _no_garbage_collection():
+        return _learn(source, target, new_tokens, guard, held_out, progress)
 
 
-def _segmented(backend: Tokenizer, counts: Counter[str]) -> Iterator[tuple[list[int], int]]:
-    """The pre-tokens of more than one token, as the base segments them, with their counts."""
-    for pre_token, count in counts.items():
-        ids = [token.id for token in backend.model.tokenize(pre_token)]
-        if len(ids) > 1:
-            yield ids, count
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Millions of strings and numbers, none in a cycle: looking through them all again takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
-def _side_by_side(backend: Tokenizer, guard: Iterable[str], progress: Progress) -> tuple[set[Pair], dict[str, int]]:
-    """The pairs of tokens that stand side by side in the guarded texts, and how much text that is."""
-    counts, figures = _count(backend, guard, progress)
-    pairs = {pair for ids, _ in _segmented(backend, counts) for pair in pairwise(ids)}
-    return pairs, {**figures, "pairs": len(pairs)}
-
-
-def _count(backend: Tokenizer, texts: Iterable[str], progress: Progress) -> tuple[Counter[str], dict[str, int]]:
-    """How often each pre-token occurs, and how much text was read."""
-    # Added tokens are cut out of a text before anything else is done to it; merges never see them.
-    contents = sorted((token.content for token in backend.get_added_tokens_decoder().values()), key=len, reverse=True)
-    cut = re.compile("|".join(map(re.escape, contents))).split if contents else lambda text: [text]
-    counts: Counter[str] = Counter()
-    documents = num_bytes = 0
-    progress.start("reading the text", unit="B")
-    for text in texts:
-        for part in cut(text):
-            if part:
-                counts.update(pre_tokens(backend, part))
-        documents += 1
-        num_bytes += (size := len(text.encode()))
-        progress.advance(size)
-    return counts, {"documents": documents, "bytes": num_bytes}
-
-
-def _merge(
-    words: list[list[int]],
-    weights: list[int],
-    strings: dict[int, str],
+def _learn(
+    source: Source,
+    target: Iterable[str],
     new_tokens: int,
-    forbidden: set[Pair],
+    guard: Iterable[str],
+    held_out: Iterable[str],
     progress: Progress,
-) -> list[Pair]:
-    """Learn merges on the segmented words, which are changed; each new token is entered in `strings`."""
-    taken = set(strings.values())
-    next_id = max(strings) + 1
-    counts: dict[Pair, int] = defaultdict(int)
-    where: dict[Pair, set[int]] = defaultdict(set)
-    for index, word in enumerate(words):
-        for pair in pairwise(word):
-            counts[pair] += weights[index]
-            where[pair].add(index)
-    # A pair's count only falls unless the pair is new, so the heap may hold counts that are too high, never too low.
-    heap = [(-count, pair) for pair, count in counts.items() if count > 1 and pair not in forbidden]
-    heapq.heapify(heap)
-    merges: list[Pair] = []
-    progress.start("learning merges", total=new_tokens, unit="tokens")
-    while heap and len(merges) < new_tokens:
-        claimed, pair = heapq.heappop(heap)
-        if counts[pair] != -claimed:
-            if counts[pair] > 1:
-                heapq.heappush(heap, (-counts[pair], pair))
-            continue
-        string = strings[pair[0]] + strings[pair[1]]
-        if string in taken:
-            continue
-        taken.add(string)
-        strings[next_id] = string
-        merges.append(pair)
-        fresh: set[Pair] = set()
-        for index in where.pop(pair):
-            word, weight = words[index], weights[index]
-            merged = _replaced(word, pair, next_id)
-            for old in pairwise(word):
-                counts[old] -= weight
-            for new in pairwise(merged):
-                counts[new] += weight
-                if next_id in new:
-                    where[new].add(index)
-                    fresh.add(new)
-            words[index] = merged
-        for new in fresh:
-            if counts[new] > 1:
-                heapq.heappush(heap, (-counts[new], new))
-        next_id += 1
-        progress.advance()
-    return merges
+) -> Learned:
+    backend = source.tokenizer.backend_tokenizer
+    counts, figures = words.count(backend, target, progress=progress)
+    guarded, guard_figures = words.count(backend, guard, progress=progress)
+    unseen, _ = words.count(backend, held_out, progress=progress)
+    byte_level = source.family == kind.BYTE_LEVEL_BPE
+    characters = {} if byte_level else _missing_characters(source, counts, guarded, new_tokens)
+    before = sum(len(backend.model.tokenize(word)) * times for word, times in unseen.items())
+    if characters:
+        backend = Tokenizer.from_str(json.dumps(content.add(source, list(characters))))
+    forbidden = {left.value + right.value for word in guarded for left, right in pairwise(backend.model.tokenize(word))}
+    segmented, held_out_tokens = _segmented(backend, counts, unseen)
+    merged = merge(
+        segmented,
+        {index: token for token, index in backend.get_vocab(with_added_tokens=True).items()},
+        new_tokens - len(characters),
+        lambda token: token not in forbidden and (byte_level or LETTERS_OR_SIGNS.fullmatch(token) is not None),
+        progress=progress,
+    )
+    return Learned(
+        [*characters, *merged.tokens],
+        [*characters.values(), *merged.counts],
+        [before, *(held_out_tokens for _ in characters), *(held_out_tokens - saved for saved in merged.held_out_saved)],
+        {
+            **figures,
+            "distinct_words": len(counts),
+            "characters": len(characters),
+            "guard": {**guard_figures, "spellings": len(forbidden)},
+        },
+    )
 
 
-def _replaced(word: list[int], pair: Pair, merged: int) -> list[int]:
-    """The word with every occurrence of the pair merged, from left to right."""
-    result: list[int] = []
-    position = 0
-    while position < len(word):
-        if position + 1 < len(word) and word[position] == pair[0] and word[position + 1] == pair[1]:
-            result.append(merged)
-            position += 2
-        else:
-            result.append(word[position])
-            position += 1
-    return result
+def method(
+    source: Source, texts: Texts, new_tokens: int, *, join_marks: bool = True, progress: Progress = SILENT
+) -> Extended:
+    """Continued BPE: every new token below all old ones, and reached from them.
+
+    With `join_marks` a split pattern that tears combining marks from their letters is mended first, if the target text
+    has such words and no text of the guard is cut otherwise by it.
+    """
+    figures: dict[str, Any] = {}
+    if source.family == kind.BYTE_LEVEL_BPE:
+        figures["torn_words"] = marks.torn_share(source, islice(texts.target, SAMPLE_DOCUMENTS))
+        mended = marks.joined(source) if join_marks and figures["torn_words"] > marks.LEAST_SHARE else None
+        figures["marks_joined"] = mended is not None and marks.same_words(source, mended, texts.guard)
+        source = mended if figures["marks_joined"] else source
+    learned = learn(source, texts.target, new_tokens, guard=texts.guard, progress=progress)
+    tokens = learned.tokens
+    if source.family == kind.UNIGRAM:
+        tokens = _without_resegmenting(source, tokens, texts.guard)
+    return Extended(content.add(source, tokens), tokens, {**learned.figures, **figures})
+
+
+def _segmented(backend: Tokenizer, counts: Counter[str], unseen: Counter[str]) -> tuple[Words, int]:
+    """The words of more than one token as the base segments them, and what the unseen text costs in all."""
+    segmented, held_out_tokens = Words(), 0
+    for word in counts | unseen:
+        ids = [token.id for token in backend.model.tokenize(word)]
+        held_out_tokens += len(ids) * unseen[word]
+        if len(ids) > 1:
+            segmented.add(ids, counts[word], unseen[word])
+    return segmented, held_out_tokens
+
+
+def _missing_characters(source: Source, counts: Counter[str], guarded: Iterable[str], most: int) -> dict[str, int]:
+    """The characters of the words that no token spells, with their counts: until enough of the text is covered."""
+    kept = source.tokenizer.get_vocab().keys() | {character for word in guarded for character in word}
+    characters: Counter[str] = Counter()
+    for word, times in counts.items():
+        for character in word:
+            characters[character] += times
+    wanted = {character: times for character, times in characters.items() if character not in kept}
+    uncovered, bearable = sum(wanted.values()), (1 - CHARACTER_COVERAGE) * characters.total()
+    missing: dict[str, int] = {}
+    for character, times in sorted(wanted.items(), key=lambda item: (-item[1], item[0])):
+        if uncovered <= bearable or times < FEWEST or len(missing) == most:
+            break
+        if not character.isspace():
+            missing[character] = times
+        uncovered -= times
+    return missing
+
+
+def _without_resegmenting(source: Source, pieces: Sequence[str], guard: Iterable[str]) -> list[str]:
+    """The pieces without those that stand in a word of the guard; these leave one after the other until none does.
+
+    Where two segmentations of the base score nearly alike, the margin of a new piece can turn the scales.
+    """
+    backend = source.tokenizer.backend_tokenizer
+    guarded, _ = words.count(backend, guard)
+    kept = list(pieces)
+    while guarded:
+        extended = Tokenizer.from_str(json.dumps(content.add(source, kept)))
+        used = {token.value for word in guarded for token in extended.model.tokenize(word)} & set(kept)
+        if not used:
+            break
+        kept = [piece for piece in kept if piece not in used]
+    return kept
