@@ -58,7 +58,15 @@ def unigram() -> Tokenizer:
 
 FAMILIES = [gpt2, llama3, whole_texts, sentencepiece, gemma, unigram]
 TEXT = some.text(alphabet="aż'sT  \n\t.,19—ﬁ", max_size=40).map(lambda text: text.strip(" "))
-MIXED = ["Zażółć gęślą jaźń, don't  stop.\n\nI'LL  come —  2024.", "a<|end|>b c", "  leading and trailing  ", ""]
+MIXED = [
+    "1 \n",
+    "1  1",
+    "a\u00a0 b \n  c\n",
+    "Zażółć gęślą jaźń, don't  stop.\n\nI'LL  come —  2024.",
+    "a<|end|>b c",
+    "  leading and trailing  ",
+    "",
+]
 
 
 def one_by_one(tokenizer: Tokenizer, texts: list[str]) -> Counter[str]:
@@ -79,7 +87,7 @@ def test_words_are_those_of_the_tokenizer_itself(family: Callable[[], Tokenizer]
 @pytest.mark.parametrize("family", FAMILIES)
 def test_words_of_real_sentences(family: Callable[[], Tokenizer], polish: list[str], english: list[str]) -> None:
     tokenizer = family()
-    texts = [*polish, *english, " ".join(polish)] * 20 + MIXED[:2]
+    texts = [*polish, *english, " ".join(polish)] * 20 + [text.strip(" ") for text in MIXED]
     counts, _ = words.count(tokenizer, texts)
     assert counts == one_by_one(tokenizer, texts)
     assert len(counts) >= (10 if family is whole_texts else 100)

@@ -102,7 +102,16 @@ def run(job: Job) -> dict[str, Any]:
         progress=job.progress,
     )
     held_out = {stream: texts(stream, "held_out") for stream in ("target", "replay")}
-    figures["proofs"] = prove(model, job.folder, held_out["target"], held_out["replay"], progress=job.progress)
+    figures["proofs"] = prove(
+        model,
+        job.folder,
+        held_out["target"],
+        held_out["replay"],
+        drops=figures["drops_tokens"],
+        renumbers=figures["moves_ids"],
+        demand="harmful" not in figures["text"],
+        progress=job.progress,
+    )
     if guarded:
         figures["proofs"]["guard"] = prove_guard(model, job.folder, replay, progress=job.progress)
     old, new = family.open(model), family.open(job.folder)

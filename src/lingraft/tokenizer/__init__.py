@@ -7,6 +7,10 @@ METHODS = {
     "keep": "lingraft.tokenizer.keep:method",
     "continued_bpe": "lingraft.tokenizer.continued_bpe:method",
     "append": "lingraft.tokenizer.append:method",
+    "chinese_llama": "lingraft.tokenizer.chinese_llama:method",
+    "replace": "lingraft.tokenizer.replace:method",
+    "swap": "lingraft.tokenizer.swap:method",
+    "prune": "lingraft.tokenizer.prune:method",
 }
 
 _PUBLIC = {

@@ -11,7 +11,7 @@ from lingraft.core.progress import SILENT, Progress
 from . import content, reach, separate, words
 from .method import Extended, Source, Texts
 
-NUM_NAMED = 20
+HARM = "Tokens that no text reaches have rows that are never trained. Made for comparison; take repair: true."
 MARGIN = 1.5
 """How many times the tokens asked for are learned at first when some will be left out."""
 
@@ -29,43 +29,39 @@ def method(
     counts, figures = words.count(source.tokenizer.backend_tokenizer, texts.target, progress=progress)
     append = _repaired if repair else _as_published
     extended = append(source, counts, new_tokens, progress)
-    unreachable = reach.unreached(extended.content, extended.new_tokens)
-    figures |= extended.figures | {"unreachable": len(unreachable), "unreachable_names": unreachable[:NUM_NAMED]}
+    figures |= extended.figures | reach.figures(extended.content, extended.new_tokens, counts)
+    if figures["unreachable"]:
+        figures["harmful"] = HARM
     return Extended(extended.content, extended.new_tokens, figures)
 
 
 def _as_published(source: Source, counts: Counter[str], new_tokens: int, progress: Progress) -> Extended:
-    own, tokens = _separate(source, counts, new_tokens, progress)
+    vocabulary = source.tokenizer.get_vocab()
+    own = separate.learn(source, counts, new_tokens, known=vocabulary, progress=progress)
+    tokens = own.lacked_by(vocabulary)
     old_merges = set(content.merges(source.content["model"]))
     new_merges = [merge for merge in own.merges if merge not in old_merges]
     return Extended(content.append(source, tokens, new_merges), tokens, own.figures)
 
 
 def _repaired(source: Source, counts: Counter[str], new_tokens: int, progress: Progress) -> Extended:
+    vocabulary = source.tokenizer.get_vocab()
     asked, exhausted, reached = new_tokens, False, []
     while len(reached) < new_tokens and not exhausted:
         asked = round(MARGIN * asked)
-        own, tokens = _separate(source, counts, asked, progress)
+        own = separate.learn(source, counts, asked, known=vocabulary, progress=progress)
+        tokens = own.lacked_by(vocabulary)
         exhausted = len(tokens) < asked
-        reached, left_out = _reached(source, tokens, new_tokens)
-    figures = {"left_out": len(left_out), "left_out_names": left_out[:NUM_NAMED]}
+        reached, left_out = _reached(source, counts, tokens, new_tokens)
+    figures = {"left_out": len(left_out), "left_out_names": left_out[: reach.NUM_NAMED]}
     return Extended(content.add(source, reached), reached, own.figures | figures)
 
 
-def _reached(source: Source, tokens: list[str], most: int) -> tuple[list[str], list[str]]:
+def _reached(source: Source, counts: Counter[str], tokens: list[str], most: int) -> tuple[list[str], list[str]]:
     """The first tokens that reach each other, and those left out: one may be all that another is reached by."""
     left_out: list[str] = []
-    while beyond := reach.unreached(content.add(source, tokens[:most]), tokens[:most]):
+    while beyond := reach.unreached(content.add(source, tokens[:most]), tokens[:most], counts):
         dropped = set(beyond)
         left_out += beyond
         tokens = [token for token in tokens if token not in dropped]
     return tokens[:most], left_out
-
-
-def _separate(
-    source: Source, counts: Counter[str], new_tokens: int, progress: Progress
-) -> tuple[separate.Separate, list[str]]:
-    """A separate BPE, and what of it the base lacks."""
-    vocabulary = source.tokenizer.get_vocab()
-    own = separate.learn(source, counts, new_tokens, known=vocabulary, progress=progress)
-    return own, [token for token in (*own.symbols, *own.tokens) if token not in vocabulary]

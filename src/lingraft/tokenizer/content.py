@@ -1,7 +1,8 @@
 """Changes to a parsed tokenizer.json: tokens and merges put in and taken out."""
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from . import kind, unigram
@@ -46,6 +47,15 @@ def append(source: Source, tokens: Sequence[str], ranked: Iterable[Merge]) -> An
     return {**source.content, "model": model}
 
 
+def rebuild(source: Source, vocabulary: Mapping[str, int], ranked: Iterable[Merge]) -> Any:
+    """The source's content with another vocabulary, added tokens included, and other merges of a BPE."""
+    model = {**source.content["model"], "vocab": dict(vocabulary)}
+    model["merges"] = _written(ranked, source.content["model"])
+    added = [{**token, "id": vocabulary[token["content"]]} for token in source.content["added_tokens"]]
+    around = _renumbered(source.content["post_processor"], vocabulary)
+    return {**source.content, "model": model, "added_tokens": added, "post_processor": around}
+
+
 def merges(model: Mapping[str, Any]) -> list[Merge]:
     """The merges of a BPE in the order of rank."""
     # Before tokenizers 0.20 each was one string, its parts separated by a space.
@@ -59,11 +69,77 @@ def merges_of(token: str, vocabulary: Mapping[str, int]) -> list[Merge]:
     return sorted(found, key=lambda split: (vocabulary[split[0]], vocabulary[split[1]]))
 
 
+def size(content: Mapping[str, Any]) -> int:
+    """One more than the highest id."""
+    vocabulary = content["model"]["vocab"]
+    own = len(vocabulary) - 1 if isinstance(vocabulary, list) else max(vocabulary.values())
+    return 1 + max([own, *(token["id"] for token in content["added_tokens"])])
+
+
+def replace(source: Source, dropped: Mapping[str, int], tokens: Sequence[str]) -> Any:
+    """The source's content with new tokens, in the order of their rank, at the ids of dropped ones."""
+    ids = sorted(dropped.values())[: len(tokens)]
+    if source.family == kind.UNIGRAM:
+        model = dict(source.content["model"])
+        scores = unigram.scores(source.tokenizer.backend_tokenizer, tokens, dict(model["vocab"]))
+        pieces = list(model["vocab"])
+        for index, token, score in zip(ids, tokens, scores, strict=True):
+            pieces[index] = [token, score]
+        return {**source.content, "model": {**model, "vocab": pieces}}
+    return add(dataclasses.replace(source, content=remove(source.content, dropped)), tokens, ids)
+
+
+def remove(content: Mapping[str, Any], dropped: Collection[str]) -> Any:
+    """The content of a BPE without some tokens, and without every merge that makes or uses one."""
+    model = dict(content["model"])
+    model["vocab"] = {token: index for token, index in model["vocab"].items() if token not in dropped}
+    gone = set(dropped)
+    kept = [merge for merge in merges(model) if gone.isdisjoint((*merge, "".join(merge)))]
+    model["merges"] = _written(kept, model)
+    return {**content, "model": model}
+
+
+def close_up(content: Mapping[str, Any], dropped: Collection[str]) -> Any:
+    """The content without some tokens, the ids of the others closed up in their old order."""
+    vocabulary = content["model"]["vocab"]
+    if isinstance(vocabulary, list):
+        tokens = {token: index for index, (token, _) in enumerate(vocabulary)}
+        model = {**content["model"], "vocab": [piece for piece in vocabulary if piece[0] not in dropped]}
+    else:
+        tokens, model = dict(vocabulary), dict(remove(content, dropped)["model"])
+    tokens |= {token["content"]: token["id"] for token in content["added_tokens"]}
+    kept = sorted((index, token) for token, index in tokens.items() if token not in dropped)
+    new = {old: at for at, old in enumerate(dict.fromkeys(index for index, _ in kept))}
+    if not isinstance(vocabulary, list):
+        model["vocab"] = {token: new[index] for token, index in model["vocab"].items()}
+    elif model.get("unk_id") is not None:
+        model["unk_id"] = new[model["unk_id"]]
+    changed = {**content, "model": model}
+    changed["added_tokens"] = [{**token, "id": new[token["id"]]} for token in content["added_tokens"]]
+    ids = {token: new[index] for index, token in kept}
+    changed["post_processor"] = _renumbered(content["post_processor"], ids)
+    return changed
+
+
 def _entered(source: Source, new: Mapping[str, int]) -> dict[str, int]:
     """The vocabulary of a BPE with new tokens."""
     # Llama-3 has its special tokens only in the list of added ones. There they get ids after the end of the model's
     # vocabulary when the file is loaded: unless they stand in it themselves, growing it would move them.
     return source.content["model"]["vocab"] | source.tokenizer.get_added_vocab() | new
+
+
+def _renumbered(processor: Any, vocabulary: Mapping[str, int]) -> Any:
+    """A post-processor, which names the tokens that it puts around a text with their ids."""
+    if processor is None:
+        return None
+    if "processors" in processor:
+        return {**processor, "processors": [_renumbered(step, vocabulary) for step in processor["processors"]]}
+    if "special_tokens" in processor:  # of a template
+        named = processor["special_tokens"].items()
+        special = {name: {**it, "ids": [vocabulary[token] for token in it["tokens"]]} for name, it in named}
+        return {**processor, "special_tokens": special}
+    ends = {end: [processor[end][0], vocabulary[processor[end][0]]] for end in ("sep", "cls") if end in processor}
+    return {**processor, **ends}
 
 
 def _completed(old_merges: list[Merge], new: Mapping[str, int], vocabulary: Mapping[str, int]) -> list[Merge]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import regex
@@ -139,11 +139,13 @@ def method(
 def _segmented(backend: Tokenizer, counts: Counter[str], unseen: Counter[str]) -> tuple[Words, int]:
     """The words of more than one token as the base segments them, and what the unseen text costs in all."""
     segmented, held_out_tokens = Words(), 0
-    for word in counts | unseen:
-        ids = [token.id for token in backend.model.tokenize(word)]
-        held_out_tokens += len(ids) * unseen[word]
+    tokenize, take = backend.model.tokenize, segmented.add
+    for word in chain(counts, (word for word in unseen if word not in counts)):
+        ids = [token.id for token in tokenize(word)]
         if len(ids) > 1:
-            segmented.add(ids, counts[word], unseen[word])
+            take(ids, counts[word], unseen[word])
+    for word, times in unseen.items():
+        held_out_tokens += len(tokenize(word)) * times
     return segmented, held_out_tokens
 
 

@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from lingraft.core.errors import StageError
 from lingraft.core.progress import SILENT, Progress
 from lingraft.core.registry import resolve
 
-from . import METHODS, family, kind, sentencepiece_model
+from . import METHODS, content, family, kind, sentencepiece_model
 from .method import Source, Texts
 
 NUM_EXAMPLES = 60
@@ -53,9 +51,11 @@ def extend(
         "method": method,
         "family": source.family,
         "old_size": max(source.tokenizer.get_vocab().values()) + 1,
-        "new_size": max(Tokenizer.from_str(json.dumps(made.content)).get_vocab(with_added_tokens=True).values()) + 1,
+        "new_size": content.size(made.content),
         "new_tokens": len(made.new_tokens),
         "new_tokens_asked": new_tokens,
+        "drops_tokens": made.drops,
+        "moves_ids": made.renumbers,
         "examples": _examples(source, made.new_tokens),
         "text": made.figures,
     }
@@ -68,8 +68,8 @@ def open_source(base: Path) -> Source:
     """The tokenizer in `base` as methods read it. Raises InputError for a family that nothing can be added to."""
     tokenizer = family.open(base)
     found = kind.require_extendable(tokenizer.backend_tokenizer, base)
-    content = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
-    return Source(base, tokenizer, found, content)
+    parsed = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    return Source(base, tokenizer, found, parsed)
 
 
 def _examples(source: Source, tokens: list[str]) -> list[str]:

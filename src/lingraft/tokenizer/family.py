@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Encoding
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lingraft.core.errors import InputError
@@ -64,11 +65,23 @@ def copy(source: Path, folder: Path, patterns: Iterable[str]) -> None:
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator[tuple[str, list[int]]]:
     """Each text with its token ids, no special tokens added."""
+    for batch in _batches(texts):
+        found = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+        for text, encoding in zip(batch, found, strict=True):
+            yield text, encoding.ids
+
+
+def encodings(tokenizer: PreTrainedTokenizerFast, texts: Iterable[str]) -> Iterator[tuple[str, Encoding]]:
+    """Each text with its tokens and where they stand in it, no special tokens added."""
+    for batch in _batches(texts):
+        found = tokenizer.backend_tokenizer.encode_batch(batch, add_special_tokens=False)
+        yield from zip(batch, found, strict=True)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     texts = iter(texts)
     while batch := list(islice(texts, BATCH_DOCUMENTS)):
-        encodings = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        for text, encoding in zip(batch, encodings, strict=True):
-            yield text, encoding.ids
+        yield batch
 
 
 def token_bytes(tokenizer: PreTrainedTokenizerFast) -> np.ndarray:

@@ -41,3 +41,7 @@ class Extended:
     figures: dict[str, Any] = field(default_factory=dict)
     ahead: bool = False
     """Whether the new tokens rank above all old ones."""
+    drops: bool = False
+    """Whether old tokens left the vocabulary; the ids of the others stay."""
+    renumbers: bool = False
+    """Whether old tokens have other ids now."""

@@ -1,6 +1,7 @@
 """What must hold of an extended tokenizer, shown on the result itself."""
 
 import itertools
+import json
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,22 +13,33 @@ from transformers import PreTrainedTokenizerFast
 from lingraft.core.errors import StageError
 from lingraft.core.progress import SILENT, Progress
 
-from . import family
+from . import family, graphemes
 
 NUM_NAMED = 20
 
 
 def prove(
-    old: Path, new: Path, target: Iterable[str], replay: Iterable[str], *, progress: Progress = SILENT
+    old: Path,
+    new: Path,
+    target: Iterable[str],
+    replay: Iterable[str],
+    *,
+    drops: bool = False,
+    renumbers: bool = False,
+    demand: bool = True,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """The proofs of the tokenizer in `new` as figures.
 
-    A token is reachable when its own bytes, as one pre-token, are encoded as that token. A round trip is exact when the
+    A token is reachable when its own bytes, as one word, are encoded as that token. A round trip is exact when the
     new tokenizer decodes what it encodes to the same text as the old one: the text itself, unless the old normalizer
     changes it (then counted in `changed_by_base`). Ids are compared as loaded from the folder, as loaded again after
-    save_pretrained, and in tokenizer.json alone.
-    Raises StageError unless all tokens are reachable, all round trips exact, and old ids, special tokens and chat
-    template as they were; replay text that is segmented otherwise than before is only counted.
+    save_pretrained, and in tokenizer.json alone. A grapheme cluster (Unicode Standard Annex 29) is torn where a token
+    ends inside of it.
+    Raises StageError unless all tokens are reachable, all round trips exact, no new token an added one, no grapheme
+    cluster torn where it was not, and old ids, special tokens and chat template as they were; where the method `drops`
+    or `renumbers` tokens on purpose, those that left or moved are counted. Without `demand` everything is, for a method
+    that is there to be compared with. Replay text that is segmented otherwise than before is only counted.
     """
     before, after = family.open(old), family.open(new)
     with tempfile.TemporaryDirectory() as saved:
@@ -35,21 +47,31 @@ def prove(
         reloaded = family.open(Path(saved))
     in_file = Tokenizer.from_file(str(new / "tokenizer.json")).get_vocab(with_added_tokens=True)
     vocabulary = before.get_vocab()
-    moved = set().union(*(_moved(vocabulary, loaded) for loaded in (after.get_vocab(), reloaded.get_vocab(), in_file)))
+    loaded = (after.get_vocab(), reloaded.get_vocab(), in_file)
+    dropped = set().union(*(vocabulary.keys() - found.keys() for found in loaded))
+    moved = set().union(*(_moved(vocabulary, found) for found in loaded))
     new_tokens = {index: token for token, index in after.get_vocab().items() if token not in vocabulary}
     model = after.backend_tokenizer.model
     unreachable = [token for index, token in new_tokens.items() if [x.id for x in model.tokenize(token)] != [index]]
+    added = [token for token in after.get_added_vocab() if token not in vocabulary]
+    special = [_special(tokenizer, renumbers) for tokenizer in (before, after, reloaded)]
     figures: dict[str, Any] = {
         "new_tokens": len(new_tokens),
         "unreachable": len(unreachable),
         "unreachable_names": sorted(unreachable)[:NUM_NAMED],
         "old_ids_moved": len(moved),
         "old_ids_moved_names": sorted(moved)[:NUM_NAMED],
-        "special_tokens_unchanged": _special(before) == _special(after) == _special(reloaded),
+        "old_tokens_dropped": len(dropped),
+        "old_tokens_dropped_names": sorted(dropped)[:NUM_NAMED],
+        "added_tokens": len(added),
+        "added_tokens_names": sorted(added)[:NUM_NAMED],
+        "special_tokens_unchanged": special[0] == special[1] == special[2],
         "chat_template_unchanged": before.chat_template == after.chat_template == reloaded.chat_template,
+        "normalizer": _normalizer(before),
         **_read(before, after, new_tokens, target, replay, progress),
     }
-    _refuse(figures, new)
+    if demand:
+        _refuse(figures, new, drops, renumbers)
     return figures
 
 
@@ -72,14 +94,27 @@ def prove_guard(old: Path, new: Path, guard: Iterable[str], *, progress: Progres
 
 
 def _moved(old: dict[str, int], new: dict[str, int]) -> set[str]:
-    """The old tokens that have another id now, or share theirs with another token."""
+    """The tokens of both that have another id now, or share theirs with another token."""
     by_id = {index: token for token, index in new.items()}
-    return {token for token, index in old.items() if new.get(token) != index or by_id[index] != token}
+    return {token for token, index in old.items() if token in new and (new[token] != index or by_id[index] != token)}
 
 
-def _special(tokenizer: PreTrainedTokenizerFast) -> tuple[Any, ...]:
+def _special(tokenizer: PreTrainedTokenizerFast, renumbered: bool) -> tuple[Any, ...]:
+    """The special and other added tokens and what is put around a text; by their ids unless these were to change."""
     added = {index: repr(token) for index, token in tokenizer.added_tokens_decoder.items()}
-    return tokenizer.special_tokens_map, added, tokenizer("").input_ids, tokenizer("", "").input_ids
+    around = [tokenizer("").input_ids, tokenizer("", "").input_ids]
+    if renumbered:
+        return tokenizer.special_tokens_map, set(added.values()), *map(tokenizer.convert_ids_to_tokens, around)
+    return tokenizer.special_tokens_map, added, *around
+
+
+def _normalizer(tokenizer: PreTrainedTokenizerFast) -> list[str]:
+    """The steps that change a text before it is encoded."""
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    if normalizer is None:
+        return []
+    settings = json.loads(normalizer.__getstate__())
+    return [step["type"] for step in settings.get("normalizers", [settings])]
 
 
 def _read(
@@ -92,18 +127,22 @@ def _read(
 ) -> dict[str, Any]:
     """Encode and decode every text with both tokenizers."""
     documents = {"target": 0, "replay": 0}
-    exact = changed_by_base = resegmented = old_tokens = replay_tokens = 0
+    exact = changed_by_base = resegmented = old_tokens = replay_tokens = torn = newly_torn = 0
     used: set[int] = set()
     for stream, texts in (("target", target), ("replay", replay)):
         tracked = progress.track(texts, f"proving on the {stream} text", unit="documents")
         first, second = itertools.tee(tracked)
-        both = zip(family.encode(before, first), family.encode(after, second), strict=True)
-        for (text, old_ids), (_, new_ids) in both:
+        both = zip(family.encodings(before, first), family.encodings(after, second), strict=True)
+        for (text, old_encoding), (_, new_encoding) in both:
+            old_ids, new_ids = old_encoding.ids, new_encoding.ids
             expected = before.backend_tokenizer.decode(old_ids, skip_special_tokens=False)
             documents[stream] += 1
             exact += after.backend_tokenizer.decode(new_ids, skip_special_tokens=False) == expected
             changed_by_base += expected != text
             used.update(new_ids)
+            old_torn, new_torn = graphemes.torn(text, old_encoding.offsets), graphemes.torn(text, new_encoding.offsets)
+            torn += len(old_torn)
+            newly_torn += len(new_torn - old_torn)
             if stream == "replay":
                 resegmented += old_ids != new_ids
                 old_tokens += len(old_ids)
@@ -111,23 +150,33 @@ def _read(
     return {
         "round_trip": {"documents": sum(documents.values()), "exact": exact, "changed_by_base": changed_by_base},
         "new_tokens_unused": len(new_tokens.keys() - used),
+        "graphemes_torn_by_base": torn,
+        "graphemes_newly_torn": newly_torn,
         "replay_documents": documents["replay"],
         "replay_documents_resegmented": resegmented,
         "replay_token_change": replay_tokens / old_tokens - 1 if old_tokens else None,
     }
 
 
-def _refuse(figures: dict[str, Any], where: Path) -> None:
+def _refuse(figures: dict[str, Any], where: Path, drops: bool, renumbers: bool) -> None:
     trip = figures["round_trip"]
     failures = []
+
+    def fail(which: str, what: str) -> None:
+        failures.append(f"{figures[which]} {what} ({', '.join(map(repr, figures[f'{which}_names'][:5]))})")
+
     if figures["unreachable"]:
-        names = ", ".join(map(repr, figures["unreachable_names"][:5]))
-        failures.append(f"{figures['unreachable']} new tokens are never produced ({names})")
+        fail("unreachable", "new tokens are never produced")
     if trip["exact"] != trip["documents"]:
         failures.append(f"{trip['documents'] - trip['exact']} of {trip['documents']} texts are not decoded as before")
-    if figures["old_ids_moved"]:
-        names = ", ".join(map(repr, figures["old_ids_moved_names"][:5]))
-        failures.append(f"{figures['old_ids_moved']} old tokens lost their ids ({names})")
+    if figures["old_ids_moved"] and not renumbers:
+        fail("old_ids_moved", "old tokens lost their ids")
+    if figures["old_tokens_dropped"] and not drops:
+        fail("old_tokens_dropped", "old tokens are gone")
+    if figures["added_tokens"]:
+        fail("added_tokens", "new tokens are added tokens")
+    if figures["graphemes_newly_torn"] and not drops:
+        failures.append(f"{figures['graphemes_newly_torn']} grapheme clusters are torn that were whole")
     if not figures["special_tokens_unchanged"]:
         failures.append("the special tokens or how they are put around a text changed")
     if not figures["chat_template_unchanged"]:

@@ -26,7 +26,7 @@ class Separate:
     """A BPE by its symbols and its tokens in the order of their rank, as the base's model would write them."""
 
     symbols: list[str]
-    """Bytes in the order of their value, or characters, the most frequent first."""
+    """All bytes in the alphabet of byte-level BPE, or characters, the most frequent first."""
     merges: list[Merge]
     """The two tokens that each token is made of; a text never gives rise to others."""
     figures: dict[str, Any]
@@ -34,6 +34,9 @@ class Separate:
     @property
     def tokens(self) -> list[str]:
         return [left + right for left, right in self.merges]
+
+    def lacked_by(self, vocabulary: Container[str]) -> list[str]:
+        return [token for token in (*self.symbols, *self.tokens) if token not in vocabulary]
 
 
 def learn(
@@ -46,8 +49,11 @@ def learn(
 ) -> Separate:
     """The BPE of the words, `num_tokens` of whose symbols and tokens are not `known`; fewer if the text has no more."""
     byte_level = source.family == kind.BYTE_LEVEL_BPE
-    symbols = sorted(pre_tokenizers.ByteLevel.alphabet()) if byte_level else _characters(counts)
-    symbols = symbols[: _end(symbols, known, num_tokens)]
+    if byte_level:
+        symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
+    else:
+        symbols = _characters(counts)
+        symbols = symbols[: _end(symbols, known, num_tokens)]
     ids = {symbol: index for index, symbol in enumerate(symbols)}
     segmented = Words()
     for word, times in counts.items():
@@ -70,7 +76,7 @@ def require_bpe(source: Source, method: str) -> None:
     """Raise InputError when the base's tokenizer knows no merges."""
     if source.family not in (kind.BYTE_LEVEL_BPE, kind.SENTENCEPIECE_BPE):
         raise InputError(
-            f"{method} ranks merges below or above those of the base, and {source.family} has none.",
+            f"method {method} works with merges, and {source.family} has none.",
             where=source.folder,
             remedy="Take method continued_bpe.",
         )
