@@ -16,7 +16,9 @@ DOMAIN = {"corpus", "tokenizer", "graft", "train", "evaluate", "export", "report
 MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"stages", "core"},
+    "cli": {"stages", "core", "cli_errors", "cli_tokenizer"},
+    "cli_errors": {"core"},
+    "cli_tokenizer": {"core", "corpus", "tokenizer", "cli_errors"},
     "core": set(),
     "stages": {"core", *DOMAIN},
     "corpus": {"core"},

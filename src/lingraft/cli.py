@@ -1,12 +1,13 @@
 """The command line: parses, calls, prints."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .cli_errors import user_errors
+from .cli_tokenizer import app as tokenizer_app
 
 if TYPE_CHECKING:
     from lingraft.core.plan import Step
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(tokenizer_app, name="tokenizer")
 
 RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (lingraft ls).")]
 Override = Annotated[
@@ -55,7 +58,7 @@ def new(
     from lingraft.core.shipped import as_template
     from lingraft.stages import table
 
-    with _user_errors():
+    with user_errors():
         if file.exists():
             raise RecipeError("the file exists already.", where=file, remedy="Choose another name.")
         text = as_template(recipe)
@@ -72,7 +75,7 @@ def new(
 @app.command()
 def check(recipe: RecipeName, override: Override = None, store: StoreFolder = DEFAULT_STORE) -> None:
     """Check everything that can be checked before anything runs."""
-    with _user_errors():
+    with user_errors():
         loaded, _ = _plan(recipe, override, store)
     typer.echo(f"{loaded.name}: {len(loaded.stages)} steps, no mistake found")
 
@@ -84,7 +87,7 @@ def plan(recipe: RecipeName, override: Override = None, store: StoreFolder = DEF
 
     from lingraft.core.tables import plan_table
 
-    with _user_errors():
+    with user_errors():
         _, steps = _plan(recipe, override, store)
     Console().print(plan_table(steps))
 
@@ -105,7 +108,7 @@ def run(
     from lingraft.core.screen import Screen
     from lingraft.stages import PRELOAD
 
-    with _user_errors():
+    with user_errors():
         loaded, steps = _plan(recipe, override, store)
         kept = Store(store)
         current = Run(kept, name or loaded.name)
@@ -132,7 +135,7 @@ def show(
     from lingraft.core.run import Run
     from lingraft.core.tables import run_table
 
-    with _user_errors():
+    with user_errors():
         artifacts = dict(Run(Store(store), run).artifacts())
     if as_json:
         steps = {name: found and dict(found.manifest) for name, found in artifacts.items()}
@@ -151,23 +154,6 @@ def _plan(name: str, override: list[str] | None, store: Path) -> "tuple[Recipe, 
     stages = table()
     recipe = load(find(name), stages, override or ())
     return recipe, plan(recipe, stages, Store(store))
-
-
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    from lingraft.core.errors import LingraftError
-
-    try:
-        yield
-    except LingraftError as error:
-        _stop(str(error), 2)
-    except KeyboardInterrupt:
-        _stop("stopped; the same command goes on from here.", 130)
-
-
-def _stop(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 from . import base
 
 PREVIEWS = 4
+UNGUARDED = ("append", "chinese_llama", "swap")
 
 
 class Tokenizer(StageConfig):
@@ -56,6 +57,12 @@ def check(context: Check) -> None:
             "there are no replay texts to guard.",
             where="guard",
             remedy="Give the corpus stage replay sources, or set guard to report.",
+        )
+    if context.config.guard == "replay" and context.config.method in UNGUARDED:
+        raise RecipeError(
+            f"the method {context.config.method} cannot keep replay text segmented as it is.",
+            where="guard",
+            remedy="Take method continued_bpe, or set guard to report.",
         )
     if folder is not None and (folder / base.TOKENIZER).is_file():
         kind.require_extendable(Backend.from_file(str(folder / base.TOKENIZER)), folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Encoding
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from lingraft.core.errors import InputError
 
@@ -101,3 +102,25 @@ def token_bytes(tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
         else:
             sizes[index] = len(token.replace("▁", " ").encode())
     return sizes
+
+
+def partial_characters(tokenizer: PreTrainedTokenizerFast) -> np.ndarray:
+    """Whether each id stands for bytes that are no whole characters, by id."""
+    vocabulary = tokenizer.get_vocab()
+    added = tokenizer.added_tokens_decoder
+    byte_level = kind.of(tokenizer.backend_tokenizer) == kind.BYTE_LEVEL_BPE
+    symbols = {symbol: byte for byte, symbol in bytes_to_unicode().items()}
+    partial = np.zeros(max(vocabulary.values()) + 1, dtype=bool)
+    for token, index in vocabulary.items():
+        if index in added:
+            continue
+        partial[index] = _is_partial(token, symbols) if byte_level else BYTE_TOKEN.fullmatch(token) is not None
+    return partial
+
+
+def _is_partial(token: str, symbols: dict[str, int]) -> bool:
+    try:
+        bytes(symbols[symbol] for symbol in token).decode()
+    except UnicodeDecodeError:
+        return True
+    return False

@@ -11,6 +11,8 @@ from sentencepiece import SentencePieceProcessor
 from sentencepiece import sentencepiece_model_pb2 as proto
 from tokenizers import Tokenizer
 
+from lingraft.core.errors import InputError
+
 from . import kind
 from .method import Extended, Source, Texts
 
@@ -50,7 +52,7 @@ def extend(source: Source, folder: Path, made: Extended, texts: Texts) -> dict[s
         token = by_id.get(index)
         if token is None:
             pieces.append(Piece(piece=f"<unused_{index}>", type=Piece.UNUSED))
-        elif token in old:
+        elif token in old and token not in scores:
             pieces.append(old[token])
         elif token in scores:
             pieces.append(Piece(piece=token, score=scores[token], type=Piece.NORMAL))
@@ -65,8 +67,16 @@ def extend(source: Source, folder: Path, made: Extended, texts: Texts) -> dict[s
 
 
 def agreement(folder: Path, texts: Iterable[str]) -> dict[str, int]:
-    """On how many texts tokenizer.model and tokenizer.json give the same ids."""
-    processor = SentencePieceProcessor(model_file=str(folder / NAME))
+    """On how many texts tokenizer.model and tokenizer.json give the same ids.
+
+    Raises InputError when SentencePiece cannot load its file.
+    """
+    try:
+        processor = SentencePieceProcessor(model_file=str(folder / NAME))
+    except RuntimeError as error:
+        raise InputError(
+            f"SentencePiece does not load it: {error}", where=folder / NAME, remedy="Download the file again."
+        ) from error
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     documents = agreeing = 0
     for text in texts:

@@ -19,14 +19,6 @@ BATCH_CHUNKS = 50_000
 # A chunk ends before a space that follows no other white space, and takes all white space after it along; only at such
 # a place do all published split patterns cut whatever stands around it.
 CHUNK = re.compile(r"\s*\S+(?:[^\S ]\s*\S+)*(?:[^\S ]\s*$)?|\s+$")
-ADJOINING = (
-    "  ",
-    " \n",
-    "\n ",
-    *"\t\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000",
-    *map(chr, range(0x2000, 0x200B)),
-)
-"""What stands in a text with two white spaces side by side, or might."""
 WORD = re.compile("▁*[^▁]+|▁+$")
 # Of the pre-tokenizer ByteLevel, which has it built in (Radford et al. 2019, released code).
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -115,8 +107,6 @@ def _chunks(text: str) -> list[str]:
 
     What stands before the first space may be "".
     """
-    if not text.endswith("\n") and not any(spaces in text for spaces in ADJOINING):
-        return text.split(" ")
     found = CHUNK.findall(text)
     first = "" if found[0][0] == " " else found.pop(0)
     return [first, *(chunk[1:] for chunk in found)]
