@@ -5,6 +5,7 @@ from typing import Any
 
 STRATEGIES = {
     "subwords": "lingraft.graft.subwords:rows",
+    "align": "lingraft.graft.align:rows",
     "gaussian": "lingraft.graft.gaussian:rows",
     "xavier_uniform": "lingraft.graft.xavier_uniform:rows",
     "mean_all": "lingraft.graft.mean_all:rows",
