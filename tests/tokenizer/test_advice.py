@@ -7,8 +7,9 @@ from transformers import AutoModelForCausalLM
 
 from lingraft.core.errors import InputError
 from lingraft.tokenizer import content, family, kind
-from lingraft.tokenizer.advice import EVIDENCE, Shape, advise, curve, recommend, shape
+from lingraft.tokenizer.advice import advise, shape
 from lingraft.tokenizer.continued_bpe import Learned, learn
+from lingraft.tokenizer.gain import EVIDENCE, Shape, curve, recommend
 from lingraft.tokenizer.method import Source
 
 

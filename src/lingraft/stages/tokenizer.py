@@ -96,6 +96,7 @@ def run(job: Job) -> dict[str, Any]:
         return [text for text, _, _ in documents(corpus, stream, part)]
 
     target, replay = Training(corpus, "target"), Training(corpus, "replay")
+    held_out = {stream: texts(stream, "held_out") for stream in ("target", "replay")}
     guarded = job.config.guard == "replay"
     figures = extend(
         model,
@@ -106,9 +107,9 @@ def run(job: Job) -> dict[str, Any]:
         options=job.config.options,
         replay=replay,
         guard=replay if guarded else (),
+        held_out=held_out["target"],
         progress=job.progress,
     )
-    held_out = {stream: texts(stream, "held_out") for stream in ("target", "replay")}
     figures["proofs"] = prove(
         model,
         job.folder,

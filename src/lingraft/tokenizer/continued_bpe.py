@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from lingraft.core.progress import SILENT, Progress
 
-from . import content, kind, marks, words
+from . import content, gain, kind, marks, words
 from .merging import FEWEST, Words, merge
 from .method import Extended, Source, Texts
 from .words import SAMPLE_DOCUMENTS
@@ -129,7 +129,9 @@ def method(
         mended = marks.joined(source) if join_marks and figures["torn_words"] > marks.LEAST_SHARE else None
         figures["marks_joined"] = mended is not None and marks.same_words(source, mended, texts.guard)
         source = mended if figures["marks_joined"] else source
-    learned = learn(source, texts.target, new_tokens, guard=texts.guard, progress=progress)
+    learned = learn(source, texts.target, new_tokens, guard=texts.guard, held_out=texts.held_out, progress=progress)
+    if learned.held_out_tokens[0]:
+        figures["curve"] = gain.curve(learned, sum(len(text.encode()) for text in texts.held_out), None)
     tokens = learned.tokens
     if source.family == kind.UNIGRAM:
         tokens = _without_resegmenting(source, tokens, texts.guard)

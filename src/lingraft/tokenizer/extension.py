@@ -25,6 +25,7 @@ def extend(
     options: Mapping[str, Any] | None = None,
     replay: Iterable[str] = (),
     guard: Iterable[str] = (),
+    held_out: Iterable[str] = (),
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Write the new tokenizer to `folder` and return its figures.
@@ -32,11 +33,13 @@ def extend(
     Texts are read more than once; an iterator is made a list for that. Where a method adds tokens, new ids follow the
     highest id in use, special tokens included; `new_tokens` in the figures counts what was learned, which is less than
     asked for when the text is small.
+    With held-out text the figures of `continued_bpe` have the gain curve of all smaller sizes.
     A base with a SentencePiece `tokenizer.model` gets an extended one as well.
     Raises InputError when the base is of a family that the method cannot work on, StageError when it made no token.
     """
     source = open_source(base)
-    texts = Texts(*(list(found) if isinstance(found, Iterator) else found for found in (target, replay, guard)))
+    given = (target, replay, guard, held_out)
+    texts = Texts(*(list(found) if isinstance(found, Iterator) else found for found in given))
     made = resolve(METHODS, method, "tokenizer method")(source, texts, new_tokens, progress=progress, **(options or {}))
     if new_tokens and not made.new_tokens:
         raise StageError(

@@ -28,6 +28,8 @@ class Texts:
     replay: Iterable[str] = ()
     guard: Iterable[str] = ()
     """Texts that must be segmented as before."""
+    held_out: Iterable[str] = ()
+    """Target text that is only measured."""
 
 
 @dataclass(frozen=True)
