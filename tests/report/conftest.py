@@ -203,6 +203,16 @@ def adaptation() -> dict[str, Any]:
             "old_size": 8192,
             "new_size": 12_288,
             "new_tokens": 4096,
+            "new_tokens_asked": 5000,
+            "text": {
+                "torn_words": 0.541,
+                "marks_joined": True,
+                "curve": [
+                    {"new_tokens": 0, "bytes_per_token": 1.61, "occurrences": None},
+                    {"new_tokens": 2000, "bytes_per_token": 2.82, "occurrences": 812},
+                    {"new_tokens": 4096, "bytes_per_token": 3.09, "occurrences": 143},
+                ],
+            },
             "examples": [
                 " ścieżka",
                 " które",
@@ -223,6 +233,7 @@ def adaptation() -> dict[str, Any]:
                 "unreachable": 0,
                 "round_trip": {"documents": 1024, "exact": 1024},
                 "old_ids_moved": 0,
+                "graphemes_newly_torn": 0,
                 "special_tokens_unchanged": True,
                 "chat_template_unchanged": True,
                 "replay_documents": 512,
@@ -235,6 +246,15 @@ def adaptation() -> dict[str, Any]:
         },
         "graft": {
             "strategy": "subwords",
+            "bakeoff": {
+                "documents": 64,
+                "base_bits_per_byte": 2.314,
+                "table": [
+                    {"input": "subwords", "output": None, "bits_per_byte": 2.871, "low": 2.85, "high": 2.892},
+                    {"input": "gaussian", "output": None, "bits_per_byte": 3.114, "low": 3.09, "high": 3.139},
+                ],
+                "winner": {"input": "subwords", "output": None},
+            },
             "new_rows": 4096,
             "rows_from_subwords": 4096,
             "rows_random": 0,

@@ -172,3 +172,18 @@ def test_intervals_say_what_they_cover(report, tmp_path):
     assert "intervals cover 95%" in write(report, tmp_path).read_text(encoding="utf-8")
     del report["evaluation"]["coverage"]
     assert "intervals cover" not in write(report, tmp_path).read_text(encoding="utf-8")
+
+
+def test_what_the_tokenizer_gains_and_what_was_tried_stand_on_the_page(report, tmp_path):
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    for said in (
+        "5,000 were asked for; the text supports no more.",
+        "tore combining marks from their letters (54.1% of words)",
+        "What more new tokens gain",
+        "143 times",
+        "Strategies tried against each other",
+        "3.090 to 3.139",
+    ):
+        assert said in page, said
+    report["tokenizer"]["text"]["harmful"] = "It cuts <English> otherwise."
+    assert "It cuts &lt;English&gt; otherwise." in write(report, tmp_path).read_text(encoding="utf-8")

@@ -1,6 +1,15 @@
 import pytest
 
-from lingraft.report.tables import Piece, comparisons, environments, export_gate, models, pieces, tokenizer_proofs
+from lingraft.report.tables import (
+    Piece,
+    comparisons,
+    environments,
+    export_gate,
+    gain_curve,
+    models,
+    pieces,
+    tokenizer_proofs,
+)
 
 
 def test_comparisons_put_all_sources_first_and_models_in_order(report):
@@ -36,8 +45,12 @@ def test_pieces_keep_the_text_and_count_every_token(tokens, expected):
 
 def test_proofs_tell_conditions_from_figures(report):
     proofs = tokenizer_proofs(report["tokenizer"]["proofs"])
-    assert [proof.holds for proof in proofs] == [True] * 5 + [None]
+    assert [proof.holds for proof in proofs] == [True] * 6 + [None]
     assert proofs[-1].found == "9 of 512 documents (1.8%), +0.01% tokens"
+
+
+def test_bars_of_the_gain_curve_are_parts_of_the_longest(report):
+    assert [point["length"] for point in gain_curve(report["tokenizer"]["text"]["curve"])] == [52.1, 91.3, 100.0]
 
 
 def test_proofs_without_replay_text(report):

@@ -106,6 +106,11 @@ def tokenizer_proofs(proofs: Mapping[str, Any]) -> list[Proof]:
             trip["exact"] == trip["documents"],
         ),
         Proof("Old tokens keep their ids", f"{fmt.count(proofs['old_ids_moved'])} moved", proofs["old_ids_moved"] == 0),
+        Proof(
+            "Characters stay whole",
+            f"{fmt.count(proofs['graphemes_newly_torn'])} newly torn",
+            proofs["graphemes_newly_torn"] == 0,
+        ),
         Proof("Special tokens are unchanged", *_yes(proofs["special_tokens_unchanged"])),
         Proof("Chat template is unchanged", *_yes(proofs["chat_template_unchanged"])),
         Proof(
@@ -115,6 +120,12 @@ def tokenizer_proofs(proofs: Mapping[str, Any]) -> list[Proof]:
             None,
         ),
     ]
+
+
+def gain_curve(curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The points of a gain curve, each with the length of its bar in percent of the longest."""
+    longest = max(point["bytes_per_token"] for point in curve)
+    return [{**point, "length": round(100 * point["bytes_per_token"] / longest, 1)} for point in curve]
 
 
 def export_gate(gate: Mapping[str, Any]) -> list[Proof]:
