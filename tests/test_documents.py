@@ -55,7 +55,8 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
             assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_the_recipe_page_is_what_the_code_says() -> None:
-    page = runpy.run_path(str(ROOT / "docs" / "recipe_page.py"))["page"]
-    if (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") != page():
-        pytest.fail("docs/recipe.md is not up to date: run python docs/recipe_page.py")
+@pytest.mark.parametrize("name", ["recipe", "methods"])
+def test_generated_pages_are_what_the_code_says(name: str) -> None:
+    page = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))["page"]
+    if (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") != page():
+        pytest.fail(f"docs/{name}.md is not up to date: run python docs/{name}_page.py")
