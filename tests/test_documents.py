@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lingraft import cli
+from lingraft import cli, cli_tokenizer
 from lingraft.core.recipe import load
 from lingraft.stages import table
 
@@ -41,7 +41,10 @@ def test_the_recipe_of_the_readme_is_one(tmp_path: Path) -> None:
 
 def test_the_commands_of_the_readme_exist() -> None:
     named = set(re.findall(r"`lingraft (\w+)", README))
-    assert named == {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    assert named == commands | {group.name for group in cli.app.registered_groups}
+    in_group = {command.callback.__name__ for command in cli_tokenizer.app.registered_commands}
+    assert set(re.findall(r"`lingraft tokenizer (\w+)", README)) == in_group
     assert set(re.findall(r"`?make (\w+)", README)) <= set(
         re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
     )
