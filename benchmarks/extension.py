@@ -23,7 +23,7 @@ from typing import Any
 from corpora import take, texts
 from record import record
 
-from lingraft.tokenizer import family
+from lingraft.tokenizer import family, tiktoken
 from lingraft.tokenizer.extension import extend
 from lingraft.tokenizer.fertility import measure
 from lingraft.tokenizer.proofs import prove, prove_guard
@@ -33,6 +33,12 @@ NEW_TOKENS = 8000
 TRAINING_MB, HELD_OUT_MB, GUARD_MB = 12, 0.5, 10
 GUARD_SIZES_MB = (0.3, 2, 10, 60)
 RUNS = 5
+RANK_FILES = {
+    "llama4": ("tokenizer.model", "o200k", 0),
+    "o200k": ("o200k_base.tiktoken", "o200k", 0),
+    "tekken": ("tekken.tiktoken", "tekken", 1000),
+}
+"""With the name of the split pattern and the id of rank 0."""
 
 
 def main() -> None:
@@ -228,10 +234,18 @@ def split(data: Path, language: str, held_out_mb: float = HELD_OUT_MB) -> tuple[
 
 
 def every_tokenizer(folder: Path, names: tuple[str, ...] = ()) -> Iterator[tuple[str, Path]]:
-    """Each tokenizer with a tokenizer.json, or those named."""
+    """Each tokenizer with a tokenizer.json, and those published as a rank file alone; or those named."""
     for path in sorted(folder.glob("*/tokenizer.json")):
         if not names or path.parent.name in names:
             yield path.parent.name, path.parent
+    for name, (file, pattern, first_id) in RANK_FILES.items():
+        if not names or name in names:
+            with tempfile.TemporaryDirectory() as made:
+                found = tiktoken.read(folder / name / file, pattern, first_id=first_id)
+                end = {"<|endoftext|>": 1 + max(found["model"]["vocab"].values())}
+                found = tiktoken.read(folder / name / file, pattern, end, first_id=first_id)
+                Path(made, "tokenizer.json").write_text(json.dumps(found), encoding="utf-8")
+                yield name, Path(made)
 
 
 PARTS = {"proofs": proofs, "append": append, "guard": guard, "encoding": encoding, "speed": speed}

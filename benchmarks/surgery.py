@@ -1,13 +1,14 @@
 """Grafting 25,000 rows onto a Llama-2-7B-shaped checkpoint, beside a plain copy and transformers.
 
-    python benchmarks/surgery.py --folder FOLDER [--rounds 5] [--small]
+    python benchmarks/surgery.py --folder FOLDER [--rounds 5] [--peer-rounds 1] [--small]
 
 Makes the checkpoint in FOLDER (random bfloat16 weights, 13.5 GB in two shards as the published one) and has each
 contender write its result there in turn, in a process of its own: `cp`, lingraft, and transformers' loading,
-resize_token_embeddings and save_pretrained. Before each, the checkpoint's pages are written back and dropped from the
-page cache (fsync, posix_fadvise DONTNEED), so that all read from the disk; a time ends when every byte of the result
-is on the disk (fsync). Peak memory is the largest resident set of the process, mapped files included.
-All that was written is deleted in the end. Writes benchmarks/results/surgery.json, --small prints it instead.
+resize_token_embeddings and save_pretrained; the last takes minutes and takes part in the first rounds alone. Before
+each, the checkpoint's pages are written back and dropped from the page cache (fsync, posix_fadvise DONTNEED), so that
+all read from the disk; a time ends when every byte of the result is on the disk (fsync). Peak memory is the largest
+resident set of the process, mapped files included.
+All that was written is deleted in the end. Results: benchmarks/results/surgery.json, none with --small.
 """
 
 import argparse
@@ -19,20 +20,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice, product
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from record import record
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from lingraft.core import machine
 from lingraft.graft import initialize
 
-RESULTS = Path(__file__).parent / "results" / "surgery.json"
 OLD, NEW, SEED = 32_000, 25_000, 17
 SHAPE = {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32}
 SMALL = {"hidden_size": 2048, "intermediate_size": 5504, "num_hidden_layers": 4, "num_attention_heads": 16}
@@ -44,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer-rounds", type=int, default=1, help="the rounds in which transformers takes part")
     parser.add_argument("--small", action="store_true", help="a shape of 0.7 GB, to try the script")
     parser.add_argument("--only", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -57,11 +57,14 @@ def main() -> None:
         make_tokenizer(tokenizer, NEW)
         make_checkpoint(base, SMALL if arguments.small else SHAPE)
         measured: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-        for _ in range(arguments.rounds):
-            for name in CONTENDERS:
+        for number in range(arguments.rounds):
+            for name in CONTENDERS if number < arguments.peer_rounds else CONTENDERS[:-1]:
                 measured[name].append(measure(name, base, folder, result))
                 print(name, measured[name][-1], flush=True)
-        report(summarize(base, measured), arguments.small)
+        found = summarize(base, measured)
+        print(json.dumps(found, indent=1))
+        if not arguments.small:
+            record("surgery", "llama-2-7b shape", found)
     finally:
         for made in (base, tokenizer, result):
             shutil.rmtree(made, ignore_errors=True)
@@ -170,7 +173,7 @@ WORK = {"lingraft": graft, "transformers": resize}
 def summarize(base: Path, measured: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     """Every measurement, medians, and the ratio to the copy of the same round."""
     ratios = {
-        name: [one["seconds"] / copy["seconds"] for one, copy in zip(rounds, measured["copy"], strict=True)]
+        name: [one["seconds"] / copy["seconds"] for one, copy in zip(rounds, measured["copy"], strict=False)]
         for name, rounds in measured.items()
     }
     return {
@@ -184,23 +187,6 @@ def summarize(base: Path, measured: dict[str, list[dict[str, float]]]) -> dict[s
         },
         "ratio_to_copy": {name: {"median": median(values), "rounds": values} for name, values in ratios.items()},
     }
-
-
-def report(result: dict[str, Any], small: bool) -> None:
-    """Print the result, and keep that of the whole shape with the machine and versions it was measured on."""
-    text = json.dumps(
-        {
-            "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": machine.describe(),
-            "versions": machine.versions(),
-            "result": result,
-        },
-        indent=1,
-    )
-    print(text)
-    if not small:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,23 +1,21 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from made_graftings import make_grafting, save_dictionary, save_donor
 from made_tokenizers import save_extended
 
 from lingraft.core.registry import resolve
 from lingraft.graft import STRATEGIES, gaussian, mean_all, mean_all_covariance, random_token, subwords, xavier_uniform
-from lingraft.graft.matching import match, spell
 from lingraft.graft.strategy import INPUT, OUTPUT, Grafting
-from lingraft.tokenizer import family
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "learned": {"share": 0.5, "sequence_tokens": 32, "batch_sequences": 2},
-}
 GraftingOf = Callable[..., Grafting]
+Rows = Callable[[str, Grafting], dict[str, torch.Tensor]]
 
 
 @pytest.fixture(scope="module")
@@ -26,28 +24,27 @@ def extended(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def grafting_of(tiny_untied_base: Path, extended: Path, polish: list[str]) -> GraftingOf:
-    def make(dtype: torch.dtype = torch.float32, seed: int = 3) -> Grafting:
-        old, new = family.open(tiny_untied_base), family.open(extended)
-        fresh = match(old, new, extended).fresh
-        generator = torch.Generator().manual_seed(1)
-        tables = {
-            side: (torch.randn(400, 32, generator=generator) * 0.3 + shift).to(dtype)
-            for side, shift in ((INPUT, 0.1), (OUTPUT, -0.2))
-        }
-        spellings = spell(old, new, fresh)
-        return Grafting(tables, list(fresh), spellings, old, new, tiny_untied_base, polish * 3, seed)
-
-    return make
+def grafting_of(tiny_untied_base: Path, extended: Path) -> GraftingOf:
+    return partial(make_grafting, tiny_untied_base, extended)
 
 
-def rows(name: str, grafting: Grafting) -> dict[str, torch.Tensor]:
-    return resolve(STRATEGIES, name, "graft strategy")(grafting, **OPTIONS.get(name, {}))
+@pytest.fixture(scope="module")
+def rows(extended: Path, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """A strategy's rows, with the options that so small a text needs."""
+    folder = tmp_path_factory.mktemp("outside")
+    options: dict[str, dict[str, Any]] = {
+        "focus": {"dimensions": 8, "fewest": 1},
+        "wechsel": {"dictionary": save_dictionary(folder / "dictionary.txt")},
+        "omp": {"donor": save_donor(folder / "donor", extended), "atoms": 4},
+        "distill": {"num_snippets": 2},
+        "learned": {"share": 0.5, "sequence_tokens": 32, "batch_sequences": 2},
+    }
+    return lambda name, grafting: resolve(STRATEGIES, name, "graft strategy")(grafting, **options.get(name, {}))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_keeps_the_contract(name: str, dtype: torch.dtype, grafting_of: GraftingOf) -> None:
+def test_every_strategy_keeps_the_contract(name: str, dtype: torch.dtype, grafting_of: GraftingOf, rows: Rows) -> None:
     grafting = grafting_of(dtype)
     before = {side: table.clone() for side, table in grafting.tables.items()}
     first, again = rows(name, grafting), rows(name, grafting_of(dtype))
@@ -69,7 +66,7 @@ def test_every_strategy_names_its_source(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gaussian", "xavier_uniform", "mean_all_covariance", "random_token"])
-def test_drawn_rows_heed_the_seed(name: str, grafting_of: GraftingOf) -> None:
+def test_drawn_rows_heed_the_seed(name: str, grafting_of: GraftingOf, rows: Rows) -> None:
     assert not torch.equal(rows(name, grafting_of(seed=1))[INPUT], rows(name, grafting_of(seed=2))[INPUT])
 
 

@@ -7,6 +7,7 @@ _PUBLIC = {
     "BadRecord": "document",
     "Document": "document",
     "Language": "language",
+    "StreamTexts": "shards",
     "documents": "shards",
     "files": "read",
     "find": "language",

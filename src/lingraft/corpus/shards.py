@@ -1,6 +1,7 @@
 """A corpus on disk: `<stream>/<part>/00000.parquet` and on, zstd, in the order of reading."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -77,6 +78,18 @@ def documents(folder: Path, stream: str, part: str) -> Iterator[tuple[str, str, 
     Raises StoreError when the folder does not hold them.
     """
     return rows(folder / stream / part, ["text", "source", "group"])
+
+
+@dataclass(frozen=True)
+class StreamTexts:
+    """The texts of one part of a stream, which can be gone through any number of times and are read anew each time."""
+
+    folder: Path
+    stream: str
+    part: str
+
+    def __iter__(self) -> Iterator[str]:
+        return (text for text, _, _ in documents(self.folder, self.stream, self.part))
 
 
 def sample(folder: Path, stream: str, part: str, count: int | None) -> list[tuple[str, str, str | None]]:

@@ -11,6 +11,9 @@ STRATEGIES = {
     "mean_all": "lingraft.graft.mean_all:rows",
     "mean_all_covariance": "lingraft.graft.mean_all_covariance:rows",
     "random_token": "lingraft.graft.random_token:rows",
+    "focus": "lingraft.graft.focus:rows",
+    "wechsel": "lingraft.graft.wechsel:rows",
+    "omp": "lingraft.graft.omp:rows",
     "learned": "lingraft.graft.learned:rows",
     "distill": "lingraft.graft.distill:rows",
 }

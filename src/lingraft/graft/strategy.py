@@ -34,6 +34,8 @@ class Grafting:
     base: Path
     text: Iterable[str] = ()
     """Target training text, to be read any number of times."""
+    replay: Iterable[str] = ()
+    """Text in the languages that the base knows, to be read any number of times."""
     seed: int = 0
     trust_remote_code: bool = False
     progress: Progress = SILENT

@@ -1,5 +1,6 @@
 """Rows of new tokens as the mean of the rows of the old tokens that spell them."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -9,8 +10,8 @@ from lingraft.tokenizer import family
 
 from .strategy import Grafting
 
-# Rows at once: the pieces of so many are gathered in float32.
-CHUNK = 4096
+# Pieces at once: their rows are gathered in float32.
+CHUNK = 16384
 
 
 def rows(grafting: Grafting, *, weighting: Literal["plain", "length"] = "plain") -> dict[str, torch.Tensor]:
@@ -30,15 +31,22 @@ def rows(grafting: Grafting, *, weighting: Literal["plain", "length"] = "plain")
     return {side: weighted(table_VD, grafting.spellings, weights) for side, table_VD in grafting.tables.items()}
 
 
-def weighted(table_VD: torch.Tensor, pieces: list[list[int]], weights: list[list[float]]) -> torch.Tensor:
+def weighted(
+    table_VD: torch.Tensor, pieces: Sequence[Sequence[int]], weights: Sequence[Sequence[float]]
+) -> torch.Tensor:
     """One row (N, D) for each list of old ids: the sum of their rows, weighted, in float32, in the table's dtype."""
+    sizes_N = torch.tensor([len(found) for found in pieces])
+    # A row's pieces are never divided: the chunk in which they end has them all.
+    chunk_N = sizes_N.cumsum(0) // CHUNK
     parts = []
-    for first in range(0, len(pieces), CHUNK):
-        ids = [piece for found in pieces[first : first + CHUNK] for piece in found]
-        lengths = torch.tensor([len(found) for found in pieces[first : first + CHUNK]])
-        used, index = torch.tensor(ids).unique(return_inverse=True)
-        flat = torch.tensor([weight for found in weights[first : first + CHUNK] for weight in found])
-        offsets = lengths.cumsum(0) - lengths
+    first = 0
+    for rows in chunk_N.unique_consecutive(return_counts=True)[1].tolist():
+        here = slice(first, first + rows)
+        first += rows
+        ids = torch.tensor([piece for found in pieces[here] for piece in found])
+        used, index = ids.unique(return_inverse=True)
+        flat = torch.tensor([weight for found in weights[here] for weight in found])
+        offsets = sizes_N[here].cumsum(0) - sizes_N[here]
         sums = embedding_bag(index, table_VD[used].float(), offsets, mode="sum", per_sample_weights=flat)
         parts.append(sums.to(table_VD.dtype))
     return torch.cat(parts)

@@ -39,6 +39,7 @@ def initialize(
     output_options: Mapping[str, Any] | None = None,
     candidates: Sequence[str] = CANDIDATES,
     text: Iterable[str] = (),
+    replay: Iterable[str] = (),
     seed: int = 0,
     trust_remote_code: bool = False,
     progress: Progress = SILENT,
@@ -51,6 +52,8 @@ def initialize(
     the vocabulary does or its ids moved. A token that the old tokenizer cannot spell gets a row of strategy `gaussian`
     and counts in `rows_random`. The bias of a head is one number a token, in no space of meaning: it is the mean over
     the pieces whatever the strategy.
+    `text` and `replay` are training text of the target and of the languages that the base knows, to be read any
+    number of times; some strategies need them.
     Norms are those of the input embedding; under `output_...` those of the LM head, where it is a table of its own.
     Raises InputError when the two tokenizers share nothing, or the weights are missing, damaged, pickled, quantized,
     or not those of a causal model with plain embeddings.
@@ -75,6 +78,7 @@ def initialize(
         new=new,
         base=base,
         text=text,
+        replay=replay,
         seed=seed,
         trust_remote_code=trust_remote_code,
         progress=progress,

@@ -1,7 +1,7 @@
 """graft: give the base rows for the new tokens, and start them well."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -26,7 +26,7 @@ Strategy = Literal[
     "learned",
     "distill",
 ]
-READS_TEXT = frozenset({"auto", "align", "focus", "wechsel", "learned", "distill"})
+STREAMS = {"text": "target", "replay": "replay"}
 RUNS_MODEL = frozenset({"auto", "learned", "distill"})
 
 
@@ -36,8 +36,8 @@ class Graft(StageConfig):
     kind: Literal["graft"] = "graft"
     base: Annotated[str | None, Needs("model")] = None
     tokenizer: Annotated[str | None, Needs("extension")] = None
-    corpus: Annotated[str | None, Needs("text", optional=True)] = Field(
-        None, description="Its target training text is what some strategies read."
+    corpus: Annotated[str | None, Needs("text")] = Field(
+        None, description="Its training text is what some strategies read."
     )
     strategy: Literal[Strategy, "auto"] = Field(
         "subwords",
@@ -55,7 +55,7 @@ class Graft(StageConfig):
 
 
 def check(context: Check) -> None:
-    """The strategies take these options, and there is text for those that read it."""
+    """The strategies take these options."""
     config = context.config
     if config.output_options and config.output_strategy is None:
         raise RecipeError(
@@ -63,13 +63,6 @@ def check(context: Check) -> None:
             where="output_options",
             remedy="Set output_strategy.",
         )
-    for strategy in (config.strategy, config.output_strategy):
-        if strategy in READS_TEXT and config.corpus is None:
-            raise RecipeError(
-                f"the strategy {strategy} reads target text, and no earlier stage makes any.",
-                where="strategy",
-                remedy="Put a corpus stage before the graft, or take the strategy subwords.",
-            )
     if config.options or config.output_options or config.candidates != Graft.model_fields["candidates"].default:
         _check_options(context)
 
@@ -114,7 +107,7 @@ def forecast(context: Check) -> Forecast:
     runs_model = {config.strategy, config.output_strategy} & RUNS_MODEL
     old = tables * (base.get("vocabulary") or 0) * (base.get("hidden_size") or 0)
     return Forecast(
-        reads="base, tokenizer" + (", target text" if config.corpus else ""),
+        reads="base, tokenizer, training text",
         writes="a model folder",
         memory_bytes=7e8 + 2 * width * (old + grown) + (4 * (parameters + 4 * grown) if runs_model else 0),
         disk_bytes=parameters * width,
@@ -130,9 +123,10 @@ def forecast(context: Check) -> Forecast:
 
 def run(job: Job) -> dict[str, Any]:
     """Write the grafted model; see `lingraft.graft.surgery`."""
+    from lingraft.corpus import StreamTexts
     from lingraft.graft.surgery import initialize
 
-    config, base = job.config, job.inputs[job.config.base]
+    config, base, corpus = job.config, job.inputs[job.config.base], job.inputs[job.config.corpus].folder
     output_options = _resolved(config.output_options, config.output_strategy, job.recipe_folder)
     figures = initialize(
         base.folder,
@@ -143,24 +137,12 @@ def run(job: Job) -> dict[str, Any]:
         output_strategy=config.output_strategy,
         output_options=output_options or None,
         candidates=config.candidates,
-        text=_TrainingText(job.inputs[config.corpus].folder) if config.corpus else (),
+        **{name: StreamTexts(corpus, stream, "train") for name, stream in STREAMS.items()},
         seed=job.settings.seed,
         trust_remote_code=base.figures["trust_remote_code"],
         progress=job.progress,
     )
     return {**origin(base.figures), **describe(job.folder), **figures}
-
-
-class _TrainingText:
-    """The target training text of a corpus, to be read any number of times."""
-
-    def __init__(self, corpus: Path) -> None:
-        self.corpus = corpus
-
-    def __iter__(self) -> Iterator[str]:
-        from lingraft.corpus import documents
-
-        return (text for text, _, _ in documents(self.corpus, "target", "train"))
 
 
 def _resolved(options: Mapping[str, Any], strategy: str | None, folder: Path) -> dict[str, Any]:

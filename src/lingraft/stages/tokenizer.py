@@ -1,9 +1,6 @@
 """tokenizer: extend the base's tokenizer by tokens of the target language, and prove that nothing broke."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -84,7 +81,7 @@ def forecast(context: Check) -> Forecast:
 
 def run(job: Job) -> dict[str, Any]:
     """Extend on the training text; measure and prove on the held-out text."""
-    from lingraft.corpus import documents
+    from lingraft.corpus import StreamTexts
     from lingraft.tokenizer import family
     from lingraft.tokenizer.extension import extend
     from lingraft.tokenizer.fertility import measure, segments
@@ -92,11 +89,8 @@ def run(job: Job) -> dict[str, Any]:
 
     corpus, model = job.inputs[job.config.corpus].folder, job.inputs[job.config.base].folder
 
-    def texts(stream: str, part: str) -> list[str]:
-        return [text for text, _, _ in documents(corpus, stream, part)]
-
-    target, replay = Training(corpus, "target"), Training(corpus, "replay")
-    held_out = {stream: texts(stream, "held_out") for stream in ("target", "replay")}
+    target, replay = (StreamTexts(corpus, stream, "train") for stream in ("target", "replay"))
+    held_out = {stream: list(StreamTexts(corpus, stream, "held_out")) for stream in ("target", "replay")}
     guarded = job.config.guard == "replay"
     figures = extend(
         model,
@@ -132,19 +126,6 @@ def run(job: Job) -> dict[str, Any]:
         for text in islice((_sentence(document) for document in found), PREVIEWS if stream == "target" else 2)
     ]
     return figures
-
-
-@dataclass(frozen=True)
-class Training:
-    """The training texts of a stream, read from the corpus anew each time."""
-
-    corpus: Path
-    stream: str
-
-    def __iter__(self) -> Iterator[str]:
-        from lingraft.corpus import documents
-
-        return (text for text, _, _ in documents(self.corpus, self.stream, "train"))
 
 
 def _sentence(document: str) -> str:

@@ -5,11 +5,9 @@ the boundaries of a segmentation hold on their own, and merges that rank below a
 Purason et al. 2025, arXiv 2512.03989; the algorithm of Sennrich et al. 2016, arXiv 1508.07909.
 """
 
-import gc
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from typing import Any
@@ -60,30 +58,6 @@ def learn(
     every other new token is made from a first one. Held-out text is only counted, never learned from.
     Where the model writes characters, not bytes, those that the target needs and the vocabulary lacks come first.
     """
-    with _no_garbage_collection():
-        return _learn(source, target, new_tokens, guard, held_out, progress)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Millions of strings and numbers, none in a cycle: looking through them all again takes a fifth of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _learn(
-    source: Source,
-    target: Iterable[str],
-    new_tokens: int,
-    guard: Iterable[str],
-    held_out: Iterable[str],
-    progress: Progress,
-) -> Learned:
     backend = source.tokenizer.backend_tokenizer
     counts, figures = words.count(backend, target, progress=progress)
     guarded, guard_figures = words.count(backend, guard, progress=progress)

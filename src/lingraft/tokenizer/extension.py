@@ -1,7 +1,9 @@
 """Make the tokenizer of a base into one that knows a language, by any method, and write it as a folder."""
 
+import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,19 @@ from .method import Source, Texts
 NUM_EXAMPLES = 60
 
 
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Millions of strings and numbers, none in a cycle: looking through them all again takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_no_garbage_collection()
 def extend(
     base: Path,
     target: Iterable[str],

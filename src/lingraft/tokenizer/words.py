@@ -16,9 +16,9 @@ from . import kind
 
 SAMPLE_DOCUMENTS, SAMPLE_CHARACTERS = 64, 5000
 BATCH_CHUNKS = 50_000
-# A chunk ends before a space that follows no other white space, and takes all white space after it along; only at such
-# a place do all published split patterns cut whatever stands around it.
-CHUNK = re.compile(r"\s*\S+(?:[^\S ]\s*\S+)*(?:[^\S ]\s*$)?|\s+$")
+# Text is cut at each space that follows no other white space, and that space is dropped: only at such a place do all
+# published split patterns cut whatever stands around it.
+CUT = re.compile(r" (?<=\S )")
 WORD = re.compile("▁*[^▁]+|▁+$")
 # Of the pre-tokenizer ByteLevel, which has it built in (Radford et al. 2019, released code).
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -47,7 +47,7 @@ def count(
             if joint is None:
                 words.update(split(part))
             elif part:
-                first, *rest = _chunks(part)
+                first, *rest = CUT.split(part)
                 words.update(split(first))
                 chunks.update(rest)
         documents += 1
@@ -92,7 +92,7 @@ def _fastest(backend: Tokenizer, sample: list[str]) -> tuple[Split, str | None, 
     for split, joint, symbols in ways:
         found: Counter[str] = Counter()
         for text in filter(None, sample):
-            first, *rest = _chunks(text)
+            first, *rest = CUT.split(text)
             found.update(split(first))
             found.update(word for chunk in rest for word in split(joint + chunk))
         if symbols is not None:
@@ -100,16 +100,6 @@ def _fastest(backend: Tokenizer, sample: list[str]) -> tuple[Split, str | None, 
         if found == wanted:
             return split, joint, symbols
     return own, None, None
-
-
-def _chunks(text: str) -> list[str]:
-    """The text cut before each space, which is dropped, and at no other white space.
-
-    What stands before the first space may be "".
-    """
-    found = CHUNK.findall(text)
-    first = "" if found[0][0] == " " else found.pop(0)
-    return [first, *(chunk[1:] for chunk in found)]
 
 
 def _split_chunks(counts: Counter[str], split: Split, joint: str) -> Iterator[tuple[list[str], int]]:
