@@ -10,25 +10,24 @@ CLUSTER = regex.compile(r"\X")
 
 
 def torn(text: str, offsets: Sequence[tuple[int, int]]) -> set[int]:
-    """The places in the text (in characters, by two: an odd one is inside of a character) where a cluster is torn.
+    """The clusters that tokens tear, each by its first character's place in the text.
 
-    `offsets` are those of the tokens; tokens that share a character have the same.
+    `offsets` are those of the tokens, in characters; tokens that share a character have the same.
     """
-    inside = _inside(text)
+    cluster_of = _inside(text)
     found: set[int] = set()
     done = 0
     for start, end in offsets:
-        if start < done:
-            found.add(2 * start + 1)
-        elif start in inside:
-            found.add(2 * start)
+        if start < done:  # within a character
+            found.add(cluster_of.get(start, start))
+        elif start in cluster_of:
+            found.add(cluster_of[start])
         done = max(done, end)
     return found
 
 
-def _inside(text: str) -> set[int]:
-    """The positions between two characters of one cluster."""
+def _inside(text: str) -> dict[int, int]:
+    """The characters that stand in a cluster and not at its beginning, with the place of that."""
     if JOINING.search(text) is None:
-        return set()
-    clusters = (match.span() for match in CLUSTER.finditer(text))
-    return {at for start, end in clusters if end - start > 1 for at in range(start + 1, end)}
+        return {}
+    return {at: match.start() for match in CLUSTER.finditer(text) for at in range(match.start() + 1, match.end())}

@@ -127,7 +127,7 @@ def _read(
 ) -> dict[str, Any]:
     """Encode and decode every text with both tokenizers."""
     documents = {"target": 0, "replay": 0}
-    exact = changed_by_base = resegmented = old_tokens = replay_tokens = torn = newly_torn = 0
+    exact = changed_by_base = resegmented = old_tokens = replay_tokens = torn_before = torn = newly_torn = 0
     used: set[int] = set()
     for stream, texts in (("target", target), ("replay", replay)):
         tracked = progress.track(texts, f"proving on the {stream} text", unit="documents")
@@ -141,7 +141,8 @@ def _read(
             changed_by_base += expected != text
             used.update(new_ids)
             old_torn, new_torn = graphemes.torn(text, old_encoding.offsets), graphemes.torn(text, new_encoding.offsets)
-            torn += len(old_torn)
+            torn_before += len(old_torn)
+            torn += len(new_torn)
             newly_torn += len(new_torn - old_torn)
             if stream == "replay":
                 resegmented += old_ids != new_ids
@@ -150,7 +151,8 @@ def _read(
     return {
         "round_trip": {"documents": sum(documents.values()), "exact": exact, "changed_by_base": changed_by_base},
         "new_tokens_unused": len(new_tokens.keys() - used),
-        "graphemes_torn_by_base": torn,
+        "graphemes_torn_by_base": torn_before,
+        "graphemes_torn": torn,
         "graphemes_newly_torn": newly_torn,
         "replay_documents": documents["replay"],
         "replay_documents_resegmented": resegmented,
