@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from lingraft.core.outside import TextSource
 from lingraft.core.stage import Needs, Stage
 from lingraft.stages import table
@@ -50,13 +53,22 @@ def fields(config: Any) -> str:
     for name, info in config.model_fields.items():
         if name == "kind":
             continue
-        default = "needed" if info.is_required() else "`" + str(info.get_default()) + "`"
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            rows += [
+                f"| `{name}.{key}` | {default_of(inner)} | {inner.description} |"
+                for key, inner in info.annotation.model_fields.items()
+            ]
+            continue
         needs = next(
             (f"An earlier step that makes: {mark.makes}." for mark in info.metadata if isinstance(mark, Needs)), ""
         )
         meaning = " ".join(part for part in (needs, info.description or "") if part)
-        rows.append(f"| `{name}` | {default.replace('`None`', '')} | {meaning} |")
+        rows.append(f"| `{name}` | {default_of(info)} | {meaning} |")
     return "\n".join(rows) + "\n"
+
+
+def default_of(info: FieldInfo) -> str:
+    return "needed" if info.is_required() else f"`{info.get_default()}`".replace("`None`", "")
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def test_one_novel_cannot_be_split(raw: Path, tmp_path: Path) -> None:
 
 
 def test_the_public_names_resolve() -> None:
-    assert len(lingraft.corpus.__all__) == 6
+    assert len(lingraft.corpus.__all__) == 7
     for name in lingraft.corpus.__all__:
         assert getattr(lingraft.corpus, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

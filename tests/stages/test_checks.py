@@ -78,6 +78,12 @@ def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.Monk
         (["pretrain.epochs="], "stages.pretrain: give exactly one of budget_bytes, budget_tokens and epochs"),
         (["pretrain.mix={replay: 1.0}"], "stages.pretrain: the mix needs a share of target above 0"),
         (["pretrain.mix={target: -1.0}"], r"stages\.pretrain\.mix\.target: input should be greater than or equal to 0"),
+        (
+            ["pretrain.mix={target: 0.75, replay: 0.5}"],
+            r"stages\.pretrain: the shares of the mix sum to 1\.25, not 1",
+        ),
+        (["pretrain.lora.rnk=3"], r"stages\.pretrain\.lora\.rnk: .*rank"),
+        (["pretrain.budget_bytes=0", "pretrain.epochs="], r"stages\.pretrain\.budget_bytes: .*greater than 0"),
         (["graft.strategy=subword"], "stages.graft.strategy: input should be .*'subwords'.* \\(got 'subword'\\)"),
         (["evaluate.suites=[bit]"], r"stages\.evaluate\.suites\.0: input should be 'bits' or 'samples' \(got 'bit'\)"),
         (["tokenizer="], r"stages\.tokenizer: method continued_bpe needs new_tokens"),
@@ -107,3 +113,18 @@ def test_only_the_learning_rate_changes_only_what_follows(tmp_path: Path) -> Non
     assert {name for name in before if before[name] != after[name]} == {"pretrain", "evaluate", "export", "report"}
     after = {step.name: step.fingerprint for step in planned(tmp_path, "pretrain.checkpoint_minutes=1")}
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("override", "where"), [("pretrain.train=rows", "train"), ("pretrain.new_rows.lr=0.1", "new_rows")]
+)
+def test_new_rows_of_a_model_without_any(tmp_path: Path, override: str, where: str) -> None:
+    said = rf'pretrain: {where}: the model "base" has no new rows: no graft comes before it\.'
+    refused(tmp_path, said, override, "pretrain.model=base", "pack.tokenizer=base")
+
+
+def test_an_optimizer_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lingraft.stages.pretrain.find_spec", lambda name: None)
+    refused(
+        tmp_path, "pretrain: optimizer: the optimizer adamw_8bit needs bitsandbytes", "pretrain.optimizer=adamw_8bit"
+    )

@@ -5,7 +5,7 @@ import pytest
 from lingraft.core.outside import TextSource
 from lingraft.corpus.build import build
 from lingraft.train.pack import pack
-from lingraft.train.pretrain import Settings
+from lingraft.train.settings import Settings
 
 SEQUENCE_TOKENS = 32
 

@@ -24,7 +24,8 @@ from lingraft.corpus.shards import sample
 from lingraft.evaluate import bits
 from lingraft.train.checkpoints import newest
 from lingraft.train.pack import Shard, pack, sequence_bytes
-from lingraft.train.pretrain import Settings, check_same_tokenizer, pretrain, training_flops, training_order
+from lingraft.train.pretrain import check_same_tokenizer, pretrain, training_flops, training_order
+from lingraft.train.settings import Settings
 
 STEPS, BATCH_SEQUENCES, SIZE = 8, 8, 32
 KILLED_AT = 6
@@ -210,6 +211,7 @@ def test_figures(trained: Trained, packed: Path, settings: Settings, tiny_base: 
         assert figures["epochs"][name] == (rows[:, 0] == index).sum() / len(sequence_bytes(packed, name))
     numbers = sum(tensor.numel() for tensor in load_file(tiny_base / "model.safetensors").values())
     assert figures["parameters"] == figures["trainable_parameters"] == numbers
+    assert figures["proof"] == {"moved": 20, "stayed": 0, "moved_though_frozen": [], "did_not_move": []}
     assert figures["flops"] == 6 * numbers * figures["tokens"]
     assert figures["tokens_per_second"] == pytest.approx(figures["tokens"] / figures["seconds"], rel=0.1)
     assert json.dumps(figures)
@@ -280,7 +282,7 @@ def test_a_torn_checkpoint_is_passed_over(
 ) -> None:
     folder = tmp_path / "work"
     shutil.copytree(killed, folder)
-    torn = folder / SCRATCH / f"checkpoint-{KILLED_AT - 1}" / "model.safetensors"
+    torn = folder / SCRATCH / f"checkpoint-{KILLED_AT - 1}" / "trainable.safetensors"
     torn.write_bytes(torn.read_bytes()[:-1])
     progress = Recorder()
     pretrain(tiny_base, packed, corpus, folder, settings, progress=progress)

@@ -8,7 +8,7 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("lingraft", "torch", "transformers", "tokenizers", "accelerate", "datasets", "safetensors", "numpy")
+PACKAGES = ("lingraft", "torch", "transformers", "tokenizers", "accelerate", "peft", "datasets", "safetensors", "numpy")
 
 
 @functools.cache

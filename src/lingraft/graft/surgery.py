@@ -12,6 +12,7 @@ import torch
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.progress import SILENT, Progress
 from lingraft.tokenizer import family
+from lingraft.tokenizer.id_ranges import ranges
 
 from . import checkpoint
 from .bakeoff import CANDIDATES, bake_off
@@ -191,6 +192,7 @@ def _figures(
         "output_strategy": sides[OUTPUT]["strategy"] if OUTPUT in sides else None,
         "sides": dict(sides),
         "new_rows": len(matching.fresh),
+        "new_ids": ranges(sorted(matching.fresh)),
         "rows_copied": len(matching.copied),
         "rows_dropped": len(matching.dropped),
         "rows_from_subwords": len(lengths) if inputs["strategy"] == "subwords" else 0,

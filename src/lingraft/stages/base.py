@@ -93,7 +93,7 @@ def local_folder(model: str, recipe_folder: Path) -> Path | None:
 
 def origin(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Of a model's figures those that hold for every model made from it."""
-    return {key: figures[key] for key in ("model", "trust_remote_code")}
+    return {key: figures[key] for key in ("model", "trust_remote_code", "new_ids") if key in figures}
 
 
 def _commit(config: Base) -> str:

@@ -1,9 +1,10 @@
 """pretrain: continue the pretraining of a model on the mixed streams."""
 
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
@@ -14,6 +15,35 @@ MODEL_FLOPS_SHARE = 0.5
 """Of the speed of matrix products, what a training reaches on a CPU; the rest is attention, norms, optimizer."""
 
 
+Schedule = Literal["cosine", "linear", "constant", "wsd"]
+
+
+class Adapters(BaseModel):
+    """Low-rank adapters on the linear layers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rank: int = Field(64, ge=1, description="Of the two matrices of an adapter.")
+    alpha: float = Field(128.0, gt=0, description="Scales the adapters by alpha / rank.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Of what goes into the adapters.")
+    variant: Literal["lora", "rslora", "dora"] = Field("lora", description="rslora scales by alpha / sqrt(rank).")
+    targets: list[str] | Literal["all-linear"] = Field("all-linear", description="Names of the layers that get one.")
+    tables: Literal["full", "new", "frozen"] = Field(
+        "new", description="What moves of embeddings and LM head: all, the rows of new tokens, or nothing."
+    )
+
+
+class Rows(BaseModel):
+    """What holds for the rows of new tokens instead of what holds for the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    lr: float | None = Field(None, gt=0, description="The highest learning rate.")
+    weight_decay: float | None = Field(None, ge=0, description="Of these rows.")
+    schedule: Schedule | None = Field(None, description="How lr falls after the warmup.")
+    warmup_share: float | None = Field(None, ge=0, lt=1, description="Of all steps, those in which lr rises.")
+
+
 class Pretrain(StageConfig):
     """How long, on which mix, and how fast the weights move."""
 
@@ -21,7 +51,13 @@ class Pretrain(StageConfig):
     model: Annotated[str | None, Needs("model")] = None
     data: Annotated[str | None, Needs("tokens")] = None
     corpus: Annotated[str | None, Needs("text")] = Field(None, description="Its held-out text gives the curve.")
-    train: Literal["full"] = Field("full", description="Which weights move.")
+    train: Literal["full", "lora", "rows", "embeddings", "top_bottom"] = Field(
+        "full",
+        description="Which weights move: all; adapters; the rows of new tokens; embeddings and LM head; these and two "
+        "layers at each end.",
+    )
+    lora: Adapters = Field(Adapters(), description="The adapters, where train is lora.")
+    new_rows: Rows = Field(Rows(), description="What holds for the rows of new tokens instead.")
     mix: dict[Literal["target", "replay"], Annotated[float, Field(ge=0)]] = Field(
         {"target": 1.0}, description="Shares of tokens: {target: 0.75, replay: 0.25}."
     )
@@ -30,8 +66,12 @@ class Pretrain(StageConfig):
     epochs: float | None = Field(None, gt=0, description="Text to show, in passes over the target.")
     batch_tokens: int = Field(8192, ge=8, description="Tokens an optimizer step sees.")
     micro_batch_sequences: int | None = Field(None, ge=1, description="Sequences at once in memory; all by default.")
-    lr: float = Field(1e-4, gt=0, description="The highest learning rate (AdamW).")
-    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="How lr falls after the warmup.")
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "muon"] = Field(
+        "adamw", description="`muon` takes the layers' matrices, AdamW the rest; 8 bits need bitsandbytes."
+    )
+    lr: float = Field(1e-4, gt=0, description="The highest learning rate.")
+    schedule: Schedule = Field("cosine", description="How lr falls after the warmup; wsd: late and fast.")
+    decay_share: float = Field(0.1, gt=0, le=1, description="Of all steps, those in which wsd falls.")
     warmup_share: float = Field(0.01, ge=0, lt=1, description="Of all steps, those in which lr rises.")
     weight_decay: float = Field(0.1, ge=0, description="Of all weights but norms and biases.")
     max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are clipped to it.")
@@ -46,6 +86,8 @@ class Pretrain(StageConfig):
             raise ValueError("give exactly one of budget_bytes, budget_tokens and epochs")
         if not self.mix.get("target"):
             raise ValueError("the mix needs a share of target above 0")
+        if abs(sum(self.mix.values()) - 1) > 1e-6:
+            raise ValueError(f"the shares of the mix sum to {sum(self.mix.values()):g}, not 1")
         return self
 
 
@@ -67,6 +109,19 @@ def check(context: Check) -> None:
             where="mix.replay",
             remedy="Give corpus.replay sources, or leave replay out of the mix.",
         )
+    grafted = "graft" in _kinds(config.model, stages)
+    if not grafted and (config.train == "rows" or config.new_rows != Rows()):
+        raise RecipeError(
+            f'the model "{config.model}" has no new rows: no graft comes before it.',
+            where="train" if config.train == "rows" else "new_rows",
+            remedy="Put the stages tokenizer and graft before it, or leave this out.",
+        )
+    if config.optimizer.endswith("8bit") and find_spec("bitsandbytes") is None:
+        raise RecipeError(
+            f"the optimizer {config.optimizer} needs bitsandbytes, which is not installed.",
+            where="optimizer",
+            remedy="pip install 'lingraft[gpu]'",
+        )
     ours, theirs = _tokenizer_of(config.model, stages), _tokenizer_of(config.data, stages)
     if ours != theirs:
         raise RecipeError(
@@ -84,6 +139,15 @@ def _tokenizer_of(name: str, stages: Any) -> str:
         name = config.model if config.kind == "pretrain" else config.tokenizer
         config = stages[name]
     return name
+
+
+def _kinds(name: str, stages: Any) -> list[str]:
+    """The kinds of the steps that made a model, the last first."""
+    kinds = [stages[name].kind]
+    while kinds[-1] != "base":
+        name = stages[name].model if kinds[-1] == "pretrain" else stages[name].base
+        kinds.append(stages[name].kind)
+    return kinds
 
 
 def forecast(context: Check) -> Forecast:
@@ -117,13 +181,17 @@ def forecast(context: Check) -> Forecast:
 
 def run(job: Job) -> dict[str, Any]:
     """Train; see `lingraft.train.pretrain`."""
-    from lingraft.train.pretrain import Settings, check_same_tokenizer, pretrain
+    from lingraft.tokenizer.id_ranges import in_ranges
+    from lingraft.train.pretrain import check_same_tokenizer, pretrain
+    from lingraft.train.settings import Lora, NewRows, Settings
 
     config, model, data = job.config, job.inputs[job.config.model], job.inputs[job.config.data]
     check_same_tokenizer(model.folder, data.figures["tokenizer_sha256"])
-    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
+    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields) - {"lora", "new_rows"}
     settings = Settings(
         **config.model_dump(include=shared),
+        lora=Lora(**config.lora.model_dump()),
+        new_rows=NewRows(**config.new_rows.model_dump()),
         sequence_tokens=data.figures["sequence_tokens"],
         seed=job.settings.seed,
     )
@@ -133,6 +201,7 @@ def run(job: Job) -> dict[str, Any]:
         job.inputs[config.corpus].folder,
         job.folder,
         settings,
+        new_ids=in_ranges(model.figures.get("new_ids", [])),
         trust_remote_code=model.figures["trust_remote_code"],
         progress=job.progress,
     )
@@ -141,7 +210,7 @@ def run(job: Job) -> dict[str, Any]:
 
 STAGE = Stage(
     "pretrain",
-    1,
+    2,
     Pretrain,
     makes=("model", "tokenizer"),
     run=run,

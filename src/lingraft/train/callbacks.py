@@ -20,6 +20,7 @@ from lingraft.core.progress import Progress
 from lingraft.evaluate import bits
 
 from . import checkpoints
+from .trainable import Trainable
 
 HELD_OUT = "held_out_"
 
@@ -158,3 +159,15 @@ class Checkpoints(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         checkpoints.seal(Path(args.output_dir) / f"{checkpoints.PREFIX_CHECKPOINT_DIR}-{state.global_step}")
         self._last = time.monotonic()
+
+
+class Proof(TrainerCallback):
+    """Checks, as soon as the learning rate has risen, that what should move moves and nothing else."""
+
+    def __init__(self, trainable: Trainable, after: int) -> None:
+        # Of two matrices of an adapter the second is zero at first, so that the first moves a step later.
+        self._trainable, self._step = trainable, after + 3
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step == self._step:
+            self._trainable.require_proof()

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PrinterCallback, Trainer, TrainingArguments
+from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments
 from transformers.trainer_utils import set_seed
 
 from lingraft.core.artifact import SCRATCH
@@ -19,33 +18,11 @@ from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
 from . import checkpoints, mix
-from .callbacks import Checkpoints, HeldOut, Meter
+from .callbacks import Checkpoints, HeldOut, Meter, Proof
 from .pack import STREAMS, Shard, sequence_bytes
-
-SCHEDULERS = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; the budget is one of bytes of text, tokens, or passes over the target."""
-
-    mix: Mapping[str, float]
-    sequence_tokens: int
-    batch_tokens: int
-    micro_batch_sequences: int | None
-    lr: float
-    schedule: str
-    warmup_share: float
-    weight_decay: float
-    max_grad_norm: float
-    precision: str
-    budget_bytes: float | None
-    budget_tokens: float | None
-    epochs: float | None
-    curve_points: int
-    curve_documents: int
-    checkpoint_minutes: float
-    seed: int
+from .settings import Settings
+from .trainable import Trainable
+from .trainer import LanguageTrainer
 
 
 def pretrain(
@@ -55,12 +32,14 @@ def pretrain(
     folder: Path,
     settings: Settings,
     *,
+    new_ids: Sequence[int] = (),
     trust_remote_code: bool = False,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Train every weight of the model on the mix; the trained model stands in `folder`, figures come back.
+    """Train the model on the mix; it stands in `folder` as plain weights, figures come back.
 
-    Weights are trained in float32 and saved in the base's own dtype. A stopped training goes on from its newest
+    What `settings.train` names moves, in float32, and is proved to; the model is saved in the base's own dtype.
+    `new_ids` are the tokens that the base did not have, ascending. A stopped training goes on from its newest
     whole checkpoint, and on a CPU ends with the same bits as one that was never stopped.
     Checkpoints stand in `scratch` below the folder.
     """
@@ -71,18 +50,15 @@ def pretrain(
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows)
     set_seed(settings.seed)
-    trained, dtype = _load(model, settings.sequence_tokens, trust_remote_code)
+    trained, dtype = _load(model, settings, trust_remote_code)
     use_cache = trained.config.use_cache
+    trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
     steps = len(rows) // batch_sequences
     arguments = TrainingArguments(
         output_dir=str(folder / SCRATCH),
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=batch_sequences // micro,
         max_steps=steps,
-        learning_rate=settings.lr,
-        lr_scheduler_type=SCHEDULERS[settings.schedule],
-        warmup_steps=math.ceil(settings.warmup_share * steps),
-        weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.precision == "bf16",
         train_sampling_strategy="sequential",
@@ -102,8 +78,9 @@ def pretrain(
         if (corpus / name).exists()
     }
     meter = Meter(sizes, batch_sequences, settings.sequence_tokens, progress)
-    trainer = Trainer(
-        model=trained,
+    trainer = LanguageTrainer(
+        trainable,
+        settings,
         args=arguments,
         train_dataset=data,
         data_collator=collate,
@@ -117,9 +94,9 @@ def pretrain(
                 meter,
             ),
             Checkpoints(settings.checkpoint_minutes),
+            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
         ],
     )
-    trainer.remove_callback(PrinterCallback)
     meter.trainer = trainer
     newest = checkpoints.newest(folder / SCRATCH)
     if newest is not None:
@@ -128,12 +105,14 @@ def pretrain(
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     # The Trainer turned it off, and a folder saved so would write text slowly.
     trained.config.use_cache = use_cache
+    proof, moved = trainable.proof(), trainable.figures()
+    trainable.finish()
     _save(trained, dtype, model, folder)
-    parameters = sum(p.numel() for p in trained.parameters())
     return {
-        "train": "full",
-        "parameters": parameters,
-        "trainable_parameters": parameters,
+        "train": settings.train,
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        **moved,
+        "proof": proof,
         "steps": steps,
         "tokens": steps * settings.batch_tokens,
         "bytes": int(sizes.sum()),
@@ -142,7 +121,7 @@ def pretrain(
             name: int((rows[:, 0] == index).sum()) / len(sequence_bytes(packed, name))
             for index, name in enumerate(streams)
         },
-        "flops": training_flops(trained, steps * settings.batch_tokens),
+        "flops": training_flops(trained, steps * settings.batch_tokens, moved["trainable_share"]),
         **meter.figures(),
         "curve": meter.curve(),
         "held_out_curve": meter.held_out_curve(),
@@ -190,15 +169,16 @@ def check_same_tokenizer(model: Path, tokenizer_sha256: str) -> None:
         )
 
 
-def training_flops(model: torch.nn.Module, tokens: float) -> float:
-    """6 FLOPs a token and matrix weight, forward and backward (Kaplan et al. 2020); a looked-up table costs none.
+def training_flops(model: torch.nn.Module, tokens: float, trainable_share: float = 1.0) -> float:
+    """6 FLOPs a token and matrix weight (Kaplan et al. 2020): 2 forward, 2 back through it, 2 for its own gradient.
 
-    The product of attention scores is left out: it is small at the sequence lengths of continued pretraining.
+    The last are only for weights that move; a table that is looked up in costs none. The product of attention scores is
+    left out: it is small at the sequence lengths of continued pretraining.
     """
     looked_up = model.get_input_embeddings().weight.numel()
     tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
     weights = sum(p.numel() for p in model.parameters()) - (0 if tied else looked_up)
-    return 6.0 * weights * tokens
+    return (4.0 + 2.0 * trainable_share) * weights * tokens
 
 
 def _check_one_gpu() -> None:
@@ -210,15 +190,20 @@ def _check_one_gpu() -> None:
         )
 
 
-def _load(folder: Path, sequence_tokens: int, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
+def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
     stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
+    frozen = settings.train != "full" and settings.precision == "bf16"
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, trust_remote_code=trust_remote_code, use_safetensors=True
+        folder,
+        dtype=stored if frozen else torch.float32,
+        local_files_only=True,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=True,
     )
     longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and sequence_tokens > longest:
+    if longest is not None and settings.sequence_tokens > longest:
         raise InputError(
-            f"sequences of {sequence_tokens} tokens are longer than the {longest} positions of the model.",
+            f"sequences of {settings.sequence_tokens} tokens are longer than the {longest} positions of the model.",
             where=folder,
             remedy=f"Set sequence_tokens of the pack stage to {longest} or less.",
         )

@@ -1,0 +1,63 @@
+"""What a training can be told; the stage `pretrain` has the same keys with their explanations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+ALL_LINEAR = "all-linear"
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685)."""
+
+    rank: int = 64
+    alpha: float = 128.0
+    dropout: float = 0.05
+    variant: str = "lora"
+    """`rslora` scales by alpha / sqrt(rank) (arXiv 2312.03732), `dora` learns lengths apart (arXiv 2402.09353)."""
+    targets: Sequence[str] | str = ALL_LINEAR
+    tables: str = "new"
+    """Embeddings and LM head: `full`, `new` rows only, or `frozen`."""
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """What holds for the rows of new tokens instead of what holds for the rest; None is the same as the rest."""
+
+    lr: float | None = None
+    weight_decay: float | None = None
+    schedule: str | None = None
+    warmup_share: float | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether anything differs."""
+        return self != NewRows()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the budget is one of bytes of text, tokens, or passes over the target."""
+
+    mix: Mapping[str, float]
+    sequence_tokens: int
+    batch_tokens: int
+    micro_batch_sequences: int | None
+    lr: float
+    schedule: str
+    warmup_share: float
+    weight_decay: float
+    max_grad_norm: float
+    precision: str
+    budget_bytes: float | None
+    budget_tokens: float | None
+    epochs: float | None
+    curve_points: int
+    curve_documents: int
+    checkpoint_minutes: float
+    seed: int
+    train: str = "full"
+    decay_share: float = 0.1
+    optimizer: str = "adamw"
+    lora: Lora = field(default_factory=Lora)
+    new_rows: NewRows = field(default_factory=NewRows)

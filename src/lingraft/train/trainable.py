@@ -1,0 +1,147 @@
+"""Which weights move, and the proof that they did and no others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from lingraft.core.errors import InputError, StageError
+
+from . import new_rows
+from .settings import Lora, NewRows
+
+NUM_END_LAYERS = 2
+ADAPTER = "default"
+TABLES = {"full": "full", "embeddings": "full", "top_bottom": "full", "rows": "new"}
+"""What moves of embeddings and LM head; adapters have a setting for it."""
+
+
+class Trainable:
+    """The weights of a model that a training moves, in float32; the others are frozen, in the dtype they have.
+
+    `train` is one of: `full`; `lora`, adapters on linear layers; `rows`, the rows of new tokens; `embeddings`, the
+    whole tables; `top_bottom`, the tables and two layers at each end.
+    Raises InputError where only new rows are to move and there are none, or the model has no layers of that kind.
+    """
+
+    def __init__(self, model: PreTrainedModel, train: str, lora: Lora, own: NewRows, new_ids: Sequence[int]) -> None:
+        self.model, self.adapters = model, None
+        tables = lora.tables if train == "lora" else TABLES[train]
+        if tables == "new" and not new_ids and train == "rows":
+            raise InputError(
+                "there are no new rows to train.",
+                remedy="Put a tokenizer stage that adds tokens and a graft before, or set train to embeddings.",
+            )
+        model.requires_grad_(train == "full")
+        if train == "lora":
+            self.adapters = _adapt(model, lora)
+        if train == "top_bottom":
+            _end_layers(model).requires_grad_(True)
+        for table in new_rows.tables_of(model):
+            table.requires_grad_(tables == "full")
+        for parameter in self.named().values():
+            parameter.data = parameter.data.float()
+        separate = bool(new_ids) and (tables == "new" or (tables == "full" and own.own))
+        self.new_rows = [module.rows_ND for module in new_rows.part(model, new_ids)] if separate else []
+        self._start = self._fingerprints()
+
+    def named(self) -> dict[str, torch.nn.Parameter]:
+        """The parameters that move, by name."""
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+
+    def proof(self) -> dict[str, Any]:
+        """How many tensors moved since the start, how many stayed, and the names of those that should not have."""
+        now = self._fingerprints()
+        moving = self.named().keys()
+        moved = {name for name, fingerprint in self._start.items() if now[name] != fingerprint}
+        return {
+            "moved": len(moved),
+            "stayed": len(self._start) - len(moved),
+            "moved_though_frozen": sorted(moved - moving),
+            "did_not_move": sorted(moving - moved),
+        }
+
+    def require_proof(self) -> None:
+        """Raise StageError where anything moved that should not, or did not that should."""
+        found = self.proof()
+        for key, what in (("did_not_move", "did not move"), ("moved_though_frozen", "moved, though frozen")):
+            if names := found[key]:
+                raise StageError(
+                    f"{len(names)} of the model's tensors {what}: {', '.join(names[:3])}.",
+                    remedy="A learning rate of 0 moves nothing; otherwise this model is built in a way that "
+                    "is not yet known: report it with its config.json.",
+                )
+
+    def figures(self) -> dict[str, Any]:
+        """Numbers and bytes of all weights and of those that move, by group."""
+        groups: dict[str, dict[str, int]] = {}
+        for name, parameter in self.model.named_parameters():
+            group = groups.setdefault(_group(name), {"parameters": 0, "trainable": 0, "bytes": 0})
+            group["parameters"] += parameter.numel()
+            group["trainable"] += parameter.numel() if parameter.requires_grad else 0
+            group["bytes"] += parameter.numel() * parameter.element_size()
+        total, trainable = (sum(group[key] for group in groups.values()) for key in ("parameters", "trainable"))
+        return {"trainable_parameters": trainable, "trainable_share": trainable / total, "groups": groups}
+
+    def finish(self) -> None:
+        """Make the model one of plain weights again: new rows in their tables, adapters in their matrices."""
+        new_rows.join(self.model)
+        if self.adapters is not None:
+            self.adapters.merge_and_unload(safe_merge=True)
+
+    def _fingerprints(self) -> dict[str, int]:
+        """The sum of each tensor's bits as integers, which a change of any value changes."""
+        views = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+        return {
+            name: parameter.detach().view(views[parameter.element_size()]).sum(dtype=torch.int64).item()
+            for name, parameter in self.model.named_parameters()
+        }
+
+
+def _adapt(model: PreTrainedModel, lora: Lora) -> Any:
+    """Put adapters into the model's linear layers; all else is frozen by it."""
+    from peft import LoraConfig
+    from peft.tuners.lora import LoraModel
+
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        use_rslora=lora.variant == "rslora",
+        use_dora=lora.variant == "dora",
+        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+    )
+    try:
+        return LoraModel(model, config, ADAPTER)
+    except ValueError as error:
+        raise InputError(
+            f"no adapters can be put into this model: {error}",
+            remedy="Name layers that it has as lora.targets, or leave that out for all linear layers.",
+        ) from error
+
+
+def _end_layers(model: PreTrainedModel) -> torch.nn.ModuleList:
+    layers = getattr(model.get_decoder(), "layers", None)
+    if layers is None:
+        raise InputError("this model's layers are not found.", remedy="Set train to full, lora, embeddings or rows.")
+    return torch.nn.ModuleList([*layers[:NUM_END_LAYERS], *layers[NUM_END_LAYERS:][-NUM_END_LAYERS:]])
+
+
+def _group(name: str) -> str:
+    """What a parameter belongs to, by its name as transformers' models have them."""
+    if "lora_" in name:
+        return "adapters"
+    if "rows_ND" in name:
+        return "new rows"
+    for group, marks in (
+        ("norms", ("norm", "ln_")),
+        ("experts", ("experts",)),
+        ("routers", ("mlp.gate.", "block_sparse_moe.gate.", "router")),
+        ("attention", ("attn", "attention")),
+        ("feed-forward", ("mlp", "feed_forward", "ffn")),
+        ("tables", ("embed", "lm_head", "wte", "wpe")),
+    ):
+        if any(mark in name for mark in marks):
+            return group
+    return "other"
