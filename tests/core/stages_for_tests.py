@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lingraft.core.errors import InputError
+from lingraft.core.errors import InputError, StageError
 from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
 
 
@@ -110,6 +110,11 @@ def run_count(job: Job) -> dict[str, Any]:
         (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
         os.mkfifo(job.recipe_folder / "never")
         (job.recipe_folder / "never").read_text(encoding="utf-8")
+    if act == "save" and not resumed:
+        signal.signal(signal.SIGTERM, lambda *_: (job.folder / "saved.txt").write_text("saved", encoding="utf-8"))
+        (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
+        signal.pause()
+        raise StageError("stopped as asked.", where="count", remedy="Run it again.")
     words = (job.inputs[job.config.words].folder / "words.txt").read_text(encoding="utf-8").split()
     return {"words": len(words), "resumed": resumed}
 

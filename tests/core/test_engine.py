@@ -188,6 +188,20 @@ def test_a_step_ends_with_the_command_and_its_lock_is_free(folder: Path) -> None
         pass
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_step_can_save_when_the_command_is_stopped(folder: Path, sent: signal.Signals) -> None:
+    os.mkfifo(folder / "pid")
+    command = elsewhere(folder, "count.act=save")
+    (folder / "pid").read_text(encoding="utf-8")
+    command.send_signal(sent)
+    _, told = command.communicate(timeout=60)
+    assert "KeyboardInterrupt" in told
+    assert [step.state for step in planned(folder, "count.act=save")] == ["done", "done", "resume", "new"]
+    artifacts = carry_out(folder, "count.act=save")
+    assert artifacts["count"].figures == {"words": 3, "resumed": True}
+    assert (artifacts["count"].folder / "saved.txt").read_text(encoding="utf-8") == "saved"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"

@@ -35,14 +35,14 @@ import os, pickle, signal, sys
 from lingraft.core.progress import Progress
 from lingraft.train.pretrain import pretrain
 
-arguments, last = pickle.load(sys.stdin.buffer)
+arguments, last, sent = pickle.load(sys.stdin.buffer)
 
 class Killer(Progress):
     tokens = 0
     def advance(self, amount=1):
         self.tokens += amount
         if self.tokens >= last:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), sent)
 
 pretrain(*arguments, progress=Killer())
 """
@@ -82,18 +82,20 @@ def trained(
     return Trained(folder, pretrain(tiny_base, packed, corpus, folder, settings, progress=progress), progress)
 
 
+def sent(what: signal.Signals, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    """A training in a process of its own that is sent a signal at the end of a step."""
+    given = pickle.dumps((arguments, KILLED_AT * BATCH_SEQUENCES * SIZE, what))
+    return subprocess.run([sys.executable, "-c", DRIVER], input=given, capture_output=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def killed(
     tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, packed: Path, corpus: Path, settings: Settings
 ) -> Path:
     """What a training leaves that writes a checkpoint every step and is killed at the end of one, unasked."""
     folder = tmp_path_factory.mktemp("killed")
-    arguments = (tiny_base, packed, corpus, folder, dataclasses.replace(settings, checkpoint_minutes=0))
-    process = subprocess.run(
-        [sys.executable, "-c", DRIVER],
-        input=pickle.dumps((arguments, KILLED_AT * BATCH_SEQUENCES * SIZE)),
-        capture_output=True,
-        check=False,
+    process = sent(
+        signal.SIGKILL, tiny_base, packed, corpus, folder, dataclasses.replace(settings, checkpoint_minutes=0)
     )
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     assert not (folder / "model.safetensors").exists()
@@ -275,6 +277,17 @@ def test_killed_and_resumed_is_as_undisturbed(
     assert without_time(figures["held_out_curve"]) == without_time(trained.figures["held_out_curve"])
     seconds = [point["seconds"] for point in figures["curve"]]
     assert seconds == sorted(seconds)
+
+
+def test_told_to_stop_it_writes_a_checkpoint_first(
+    trained: Trained, tiny_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    process = sent(signal.SIGTERM, tiny_base, packed, corpus, tmp_path, settings)
+    assert b"the training was stopped after step 6 of 8; a checkpoint is written." in process.stderr
+    progress = Recorder()
+    pretrain(tiny_base, packed, corpus, tmp_path, settings, progress=progress)
+    assert ("resumed", {"checkpoint": "checkpoint-6"}) in progress.events
+    assert (tmp_path / "model.safetensors").read_bytes() == (trained.folder / "model.safetensors").read_bytes()
 
 
 def test_a_torn_checkpoint_is_passed_over(

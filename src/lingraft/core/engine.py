@@ -42,7 +42,7 @@ def execute(
 
     Raises the LingraftError of a step that cannot go on. What is finished stays; a later call goes on from there.
     """
-    with _full_disk_told(store.root), run.lock():
+    with _full_disk_told(store.root), _terminated_as_interrupted(), run.lock():
         run.open(recipe.yaml(), steps)
         run.event("run", name=run.name, steps={step.name: step.state for step in steps})
         server = _fork_server(preload)
@@ -91,7 +91,8 @@ def _carry_out(
     try:
         result = _listen(here, process.sentinel, step, run, screen)
     except KeyboardInterrupt:
-        process.terminate()  # what it has put on disk stays
+        process.terminate()  # a training writes a checkpoint first; of the other steps what is on disk stays
+        _listen(here, process.sentinel, step, run, screen)
         process.join()
         raise
     process.join()
@@ -164,6 +165,20 @@ def _full_disk_told(place: Path) -> Iterator[None]:
         raise _disk_full(place) from error
 
 
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A machine that is taken away sends SIGTERM first: it stops a run as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _disk_full(place: Path) -> StoreError:
     return StoreError(
         "no space is left on the disk.",
@@ -174,6 +189,8 @@ def _disk_full(place: Path) -> StoreError:
 
 def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     """The step's own process: run the stage, send its figures or its error."""
+    # Ctrl-C reaches every process of a terminal; the command passes it on as SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     log = os.open(job.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, sys.stdout.fileno())

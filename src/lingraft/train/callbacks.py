@@ -1,5 +1,6 @@
 """What happens beside the training steps: progress, curves, held-out text, checkpoints."""
 
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -171,3 +172,26 @@ class Proof(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step == self._step:
             self._trainable.require_proof()
+
+
+class Stop(TrainerCallback):
+    """On SIGTERM writes a checkpoint at the end of the step and stops."""
+
+    def __init__(self) -> None:
+        self.told = False
+
+    def _tell(self, *_: object) -> None:
+        self.told = True
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._tell)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        if self.told and state.global_step < state.max_steps:
+            control.should_save = control.should_training_stop = True
+        return control
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        signal.signal(signal.SIGTERM, self._before)

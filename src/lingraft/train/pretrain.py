@@ -18,7 +18,7 @@ from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
 from . import checkpoints, mix
-from .callbacks import Checkpoints, HeldOut, Meter, Proof
+from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .pack import STREAMS, Shard, sequence_bytes
 from .settings import Settings
 from .trainable import Trainable
@@ -77,6 +77,7 @@ def pretrain(
         for name in STREAMS
         if (corpus / name).exists()
     }
+    stop = Stop()
     meter = Meter(sizes, batch_sequences, settings.sequence_tokens, progress)
     trainer = LanguageTrainer(
         trainable,
@@ -94,6 +95,7 @@ def pretrain(
                 meter,
             ),
             Checkpoints(settings.checkpoint_minutes),
+            stop,
             Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
         ],
     )
@@ -103,6 +105,12 @@ def pretrain(
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    if trainer.state.global_step < steps:
+        raise StageError(
+            f"the training was stopped after step {trainer.state.global_step} of {steps}; a checkpoint is written.",
+            where=folder,
+            remedy="Run the same command again: it goes on from there.",
+        )
     # The Trainer turned it off, and a folder saved so would write text slowly.
     trained.config.use_cache = use_cache
     proof, moved = trainable.proof(), trainable.figures()
