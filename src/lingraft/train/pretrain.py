@@ -17,7 +17,7 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, mix
+from . import checkpoints, loss, mix
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .pack import STREAMS, Shard, sequence_bytes
 from .settings import Settings
@@ -53,6 +53,7 @@ def pretrain(
     trained, dtype = _load(model, settings, trust_remote_code)
     use_cache = trained.config.use_cache
     trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
+    chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
     steps = len(rows) // batch_sequences
     arguments = TrainingArguments(
         output_dir=str(folder / SCRATCH),
@@ -114,6 +115,8 @@ def pretrain(
     # The Trainer turned it off, and a folder saved so would write text slowly.
     trained.config.use_cache = use_cache
     proof, moved = trainable.proof(), trainable.figures()
+    if chunked is not None:
+        chunked.undo()
     trainable.finish()
     _save(trained, dtype, model, folder)
     return {
@@ -121,6 +124,7 @@ def pretrain(
         "parameters": sum(p.numel() for p in trained.parameters()),
         **moved,
         "proof": proof,
+        "loss": "chunked" if chunked else "the model's own",
         "steps": steps,
         "tokens": steps * settings.batch_tokens,
         "bytes": int(sizes.sum()),

@@ -1,0 +1,124 @@
+"""Cross-entropy over a large vocabulary without ever holding all its logits.
+
+T tokens, C of them at once, V rows of the LM head, D columns.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.nn.utils.parametrize import is_parametrized
+from transformers import PreTrainedModel
+
+IGNORED = -100
+# So many logits at once: a processor wants them in its cache, a GPU wants large products.
+CHUNK_LOGITS = {"cpu": 1 << 22, "cuda": 1 << 27}
+# Between two orders of summation in bfloat16.
+TOLERANCE = 5e-3
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """The summed cross-entropy of labels (T) under the logits hidden (T, D) @ head (V, D)', with its gradients.
+
+    Both gradients are made in the forward pass, chunk by chunk: the same products as one after the other, and no
+    logits are kept for the way back.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, hidden_TD: torch.Tensor, head_VD: torch.Tensor, labels_T: torch.Tensor, dtype: torch.dtype
+    ) -> torch.Tensor:
+        used_VD = head_VD.to(dtype)
+        chunk = max(1, CHUNK_LOGITS.get(hidden_TD.device.type, 1 << 24) // len(head_VD))
+        loss = hidden_TD.new_zeros((), dtype=torch.float32)
+        hidden_grad_TD = torch.empty_like(hidden_TD)
+        head_grad_VD = torch.zeros_like(head_VD, dtype=torch.float32) if context.needs_input_grad[1] else None
+        for first in range(0, len(hidden_TD), chunk):
+            here = slice(first, first + chunk)
+            used_CD, labels_C = hidden_TD[here].to(dtype), labels_T[here]
+            logits_CV = (used_CD @ used_VD.T).float()
+            logsums_C = logits_CV.logsumexp(dim=1)
+            loss += (logsums_C - logits_CV.gather(1, labels_C[:, None])[:, 0]).sum()
+            grad_CV = logits_CV.sub_(logsums_C[:, None]).exp_()
+            grad_CV[torch.arange(len(labels_C), device=labels_C.device), labels_C] -= 1
+            grad_CV = grad_CV.to(dtype)
+            hidden_grad_TD[here] = grad_CV @ used_VD
+            if head_grad_VD is not None:
+                head_grad_VD += grad_CV.T @ used_CD
+        context.save_for_backward(hidden_grad_TD, head_grad_VD)
+        context.head_dtype = head_VD.dtype
+        return loss
+
+    @staticmethod
+    def backward(context: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None]:
+        hidden_grad_TD, head_grad_VD = context.saved_tensors
+        head_grad_VD = None if head_grad_VD is None else head_grad_VD.mul_(upstream).to(context.head_dtype)
+        return hidden_grad_TD.mul_(upstream), head_grad_VD, None, None
+
+
+class ChunkedLoss:
+    """Has a model compute its own loss by chunks: in training its LM head passes on what it is given.
+
+    So everything around stays as it was: autocast, gradient synchronization, losses of routers.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model, self._head = model, model.get_output_embeddings()
+        self._whole, self._loss_function = self._head.forward, model.loss_function
+        self._head.forward, model.loss_function = self._pass_on, self._loss
+
+    def undo(self) -> None:
+        """The model is as it was."""
+        del self._head.forward
+        self._model.loss_function = self._loss_function
+
+    def _pass_on(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden if self._head.training else self._whole(hidden)
+
+    def _loss(
+        self,
+        logits: torch.Tensor,
+        labels: torch.Tensor,
+        vocab_size: int,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **rest: Any,
+    ) -> torch.Tensor:
+        if not self._head.training:
+            return self._loss_function(logits, labels, vocab_size, num_items_in_batch=num_items_in_batch, **rest)
+        labels_BS = functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+        predicted_BS = labels_BS != IGNORED
+        kind = logits.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else logits.dtype
+        loss = ChunkedCrossEntropy.apply(logits[predicted_BS], self._head.weight, labels_BS[predicted_BS], dtype)
+        return loss / (predicted_BS.sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+def chunk(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast: bool) -> ChunkedLoss | None:
+    """The loss of this model by chunks, or None where it is more than a linear head and cross-entropy.
+
+    That is not looked up but tried, on a batch: some models scale or cap their logits.
+    """
+    head = model.get_output_embeddings()
+    # Only a plain layer: adapters in the head, for one, are not in its weight.
+    plain = type(head) is torch.nn.Linear or (isinstance(head, torch.nn.Linear) and is_parametrized(head))
+    if not plain or head.bias is not None:
+        return None
+    was_training = model.training
+    model.eval()  # no dropout
+    kind = head.weight.device.type
+    seen: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda *found: seen.append(found[-1]))
+    with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=autocast):
+        own = model(**batch, use_cache=False)
+        hook.remove()
+        chunked = ChunkedLoss(model)
+        head.train()
+        found = model(**batch, use_cache=False).loss.item()
+    model.train(was_training)
+    untouched = torch.equal(own.logits.float(), seen[0].float())
+    if untouched and math.isclose(own.loss.item(), found, rel_tol=TOLERANCE):
+        return chunked
+    chunked.undo()
+    return None
