@@ -44,6 +44,21 @@ class Rows(BaseModel):
     warmup_share: float | None = Field(None, ge=0, lt=1, description="Of all steps, those in which lr rises.")
 
 
+class Alarm(BaseModel):
+    """When too much of the replay language is lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    limit: float | None = Field(
+        None, gt=0, description="Share by which held-out replay may cost more bits than at the start; none: no alarm."
+    )
+    action: Literal["warn", "raise_replay", "stop", "roll_back"] = Field(
+        "warn",
+        description="Beyond it: tell; give half of the other text to replay from there on; end; end with the weights "
+        "of the last measurement within the limit.",
+    )
+
+
 class Pretrain(StageConfig):
     """How long, on which mix, and how fast the weights move."""
 
@@ -78,6 +93,7 @@ class Pretrain(StageConfig):
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
+    forgetting: Alarm = Field(Alarm(), description="When too much of the replay language is lost.")
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
 
     @model_validator(mode="after")
@@ -121,6 +137,19 @@ def check(context: Check) -> None:
             f"the optimizer {config.optimizer} needs bitsandbytes, which is not installed.",
             where="optimizer",
             remedy="pip install 'lingraft[gpu]'",
+        )
+    alarm = config.forgetting
+    if alarm.limit is not None and not stages[config.corpus].replay:
+        raise RecipeError(
+            "there are no replay texts to measure forgetting by.",
+            where="forgetting.limit",
+            remedy="Give corpus.replay sources, or leave the limit out.",
+        )
+    if alarm.limit is not None and alarm.action == "raise_replay" and not config.mix.get("replay"):
+        raise RecipeError(
+            "a share of replay that is not in the mix cannot be raised.",
+            where="forgetting.action",
+            remedy="Name replay in the mix, with a share of 0.01 for example.",
         )
     ours, theirs = _tokenizer_of(config.model, stages), _tokenizer_of(config.data, stages)
     if ours != theirs:
@@ -183,15 +212,15 @@ def run(job: Job) -> dict[str, Any]:
     """Train; see `lingraft.train.pretrain`."""
     from lingraft.tokenizer.id_ranges import in_ranges
     from lingraft.train.pretrain import check_same_tokenizer, pretrain
-    from lingraft.train.settings import Lora, NewRows, Settings
+    from lingraft.train.settings import Forgetting, Lora, NewRows, Settings
 
     config, model, data = job.config, job.inputs[job.config.model], job.inputs[job.config.data]
     check_same_tokenizer(model.folder, data.figures["tokenizer_sha256"])
-    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields) - {"lora", "new_rows"}
+    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
+    parts = {"lora": Lora, "new_rows": NewRows, "forgetting": Forgetting}
     settings = Settings(
-        **config.model_dump(include=shared),
-        lora=Lora(**config.lora.model_dump()),
-        new_rows=NewRows(**config.new_rows.model_dump()),
+        **config.model_dump(include=shared - parts.keys()),
+        **{name: part(**getattr(config, name).model_dump()) for name, part in parts.items()},
         sequence_tokens=data.figures["sequence_tokens"],
         seed=job.settings.seed,
     )

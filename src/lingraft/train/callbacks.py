@@ -16,7 +16,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from lingraft.core.errors import StageError
 from lingraft.core.progress import Progress
 from lingraft.evaluate import bits
 
@@ -32,10 +31,15 @@ class Meter(TrainerCallback):
     trainer: Trainer
 
     def __init__(self, row_bytes: np.ndarray, batch_sequences: int, sequence_tokens: int, progress: Progress) -> None:
-        self._bytes = np.concatenate([[0], np.cumsum(row_bytes.reshape(-1, batch_sequences).sum(axis=1))])
+        self._batch_sequences = batch_sequences
+        self.set_rows(row_bytes)
         self._batch_tokens = batch_sequences * sequence_tokens
         self._progress = progress
         self._began = self._seconds_before = self._aside = 0.0
+
+    def set_rows(self, row_bytes: np.ndarray) -> None:
+        """The text bytes of each sequence, in order."""
+        self._bytes = np.concatenate([[0], np.cumsum(row_bytes.reshape(-1, self._batch_sequences).sum(axis=1))])
 
     def position(self, step: int) -> dict[str, float]:
         """Where a step stands: text bytes, tokens, and seconds of training without evaluation."""
@@ -63,11 +67,6 @@ class Meter(TrainerCallback):
     ) -> None:
         if "loss" not in logs:
             return
-        if not np.isfinite(logs["loss"]):
-            raise StageError(
-                f"the training loss is {logs['loss']} at step {state.global_step}.",
-                remedy="Lower pretrain.lr or raise pretrain.warmup_share, and run again.",
-            )
         state.log_history[-1].update(self.position(state.global_step))
         entry = {key: value for key, value in state.log_history[-1].items() if key not in ("step", "epoch")}
         self.event("loss", state, entry)
@@ -94,7 +93,7 @@ class Meter(TrainerCallback):
     def figures(self) -> dict[str, float]:
         """Seconds of training proper, and tokens a second over them."""
         seconds = self._seconds()
-        return {"seconds": seconds, "tokens_per_second": (len(self._bytes) - 1) * self._batch_tokens / seconds}
+        return {"seconds": seconds, "tokens_per_second": self.trainer.state.global_step * self._batch_tokens / seconds}
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._began - self._aside

@@ -1,6 +1,6 @@
 """Mixing streams by tokens: which sequence comes when, known before the first step and the same after a restart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -20,17 +20,20 @@ def order(
     epochs: float | None = None,
     sequence_tokens: int,
     multiple: int,
+    changes: Sequence[tuple[int, Mapping[str, float]]] = (),
+    num_rows: int | None = None,
 ) -> np.ndarray:
     """The sequences of a whole training as rows (stream index, sequence index), shape (num_sequences, 2).
 
     All sequences have the same number of tokens, so shares of sequences are shares of tokens. At every point the
     stream that lags most behind its share comes next. A stream is shuffled anew for every pass over it. Ends when
     the text shown reaches the budget (one of the three; `epochs` counts passes over the first stream), rounded up
-    to a whole number of batches of `multiple` sequences.
+    to a whole number of batches of `multiple` sequences; or after `num_rows`, whatever the budget.
+    `changes` are other shares from a row on: what stands before it stays as it was.
     """
     names = list(shares)
-    total = sum(shares.values())
-    wanted = np.array([shares[name] / total for name in names])
+    wanted = _normalized(shares, names)
+    later = {row: _normalized(other, names) for row, other in changes}
     for name, share in zip(names, wanted, strict=True):
         if share > 0 and len(sequence_bytes[name]) == 0:
             raise StageError(
@@ -38,15 +41,18 @@ def order(
                 remedy=f"Give the corpus stage {name} sources, or leave {name} out of the mix.",
             )
     passes = {name: _Passes(len(sequence_bytes[name]), seed, index) for index, name in enumerate(names)}
-    taken = np.zeros(len(names))
+    taken, due_before, since = np.zeros(len(names)), np.zeros(len(names)), 0
     rows, shown = [], 0
     limit = budget_bytes
     if budget_tokens is not None:
         limit = budget_tokens / sequence_tokens
     elif epochs is not None:
         limit = epochs * len(sequence_bytes[names[0]])
-    while shown < limit or len(rows) % multiple:
-        index = int(np.argmax(wanted * (len(rows) + 1) - taken))
+    while len(rows) < num_rows if num_rows is not None else shown < limit or len(rows) % multiple:
+        if len(rows) in later:
+            due_before, since = due_before + wanted * (len(rows) - since), len(rows)
+            wanted = later[since]
+        index = int(np.argmax(due_before + wanted * (len(rows) - since + 1) - taken))
         name = names[index]
         sequence = passes[name].next()
         taken[index] += 1
@@ -58,6 +64,10 @@ def order(
         else:
             shown = int(taken[0])
     return np.array(rows, dtype=np.int64)
+
+
+def _normalized(shares: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
+    return np.array([shares[name] for name in names]) / sum(shares.values())
 
 
 class _Passes:
@@ -79,11 +89,11 @@ class Mixture(Dataset):
     """The sequences of a training in their order; what a data loader reads."""
 
     def __init__(self, shards: list[Shard], rows: np.ndarray) -> None:
-        self._shards, self._rows = shards, rows
+        self._shards, self.rows = shards, rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        stream, sequence = self._rows[index]
+        stream, sequence = self.rows[index]
         return self._shards[stream][sequence]

@@ -19,6 +19,7 @@ from lingraft.tokenizer import family
 
 from . import checkpoints, loss, mix
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
+from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, sequence_bytes
 from .settings import Settings
 from .trainable import Trainable
@@ -67,7 +68,6 @@ def pretrain(
         save_strategy="no",
         save_total_limit=2,
         logging_steps=max(1, steps // 200),
-        logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,
         seed=settings.seed,
@@ -78,11 +78,23 @@ def pretrain(
         for name in STREAMS
         if (corpus / name).exists()
     }
-    stop = Stop()
+    stop, guard = Stop(), LossGuard(trainable, progress)
+    changes: list[tuple[int, Mapping[str, float]]] = []
+
+    def set_replay_share(step: int, share: float) -> None:
+        # The batch of the next step has been fetched before.
+        changes.append(((step + 1) * batch_sequences, {"target": 1 - share, "replay": share}))
+        data.rows, _, sizes = training_order(packed, settings, changes, len(data))
+        meter.set_rows(sizes)
+
+    alarm = ForgettingAlarm(
+        settings.forgetting, trainable, folder / SCRATCH, set_replay_share, settings.mix.get("replay", 0.0), progress
+    )
     meter = Meter(sizes, batch_sequences, settings.sequence_tokens, progress)
     trainer = LanguageTrainer(
         trainable,
         settings,
+        guard,
         args=arguments,
         train_dataset=data,
         data_collator=collate,
@@ -96,6 +108,7 @@ def pretrain(
                 meter,
             ),
             Checkpoints(settings.checkpoint_minutes),
+            *([alarm] if settings.forgetting.limit is not None else []),
             stop,
             Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
         ],
@@ -106,12 +119,14 @@ def pretrain(
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    if trainer.state.global_step < steps:
+    taken = trainer.state.global_step
+    if taken < steps and not alarm.stopped:
         raise StageError(
-            f"the training was stopped after step {trainer.state.global_step} of {steps}; a checkpoint is written.",
+            f"the training was stopped after step {taken} of {steps}; a checkpoint is written.",
             where=folder,
             remedy="Run the same command again: it goes on from there.",
         )
+    rows = data.rows[: taken * batch_sequences]
     # The Trainer turned it off, and a folder saved so would write text slowly.
     trained.config.use_cache = use_cache
     proof, moved = trainable.proof(), trainable.figures()
@@ -125,22 +140,29 @@ def pretrain(
         **moved,
         "proof": proof,
         "loss": "chunked" if chunked else "the model's own",
-        "steps": steps,
-        "tokens": steps * settings.batch_tokens,
-        "bytes": int(sizes.sum()),
+        "steps": taken,
+        "tokens": taken * settings.batch_tokens,
+        "bytes": meter.position(taken)["bytes"],
         "realized_mix": {name: float((rows[:, 0] == index).mean()) for index, name in enumerate(streams)},
         "epochs": {
             name: int((rows[:, 0] == index).sum()) / len(sequence_bytes(packed, name))
             for index, name in enumerate(streams)
         },
-        "flops": training_flops(trained, steps * settings.batch_tokens, moved["trainable_share"]),
+        "steps_left_out": guard.left_out,
+        "forgetting": alarms(trainer.state),
+        "flops": training_flops(trained, taken * settings.batch_tokens, moved["trainable_share"]),
         **meter.figures(),
         "curve": meter.curve(),
         "held_out_curve": meter.held_out_curve(),
     }
 
 
-def training_order(packed: Path, settings: Settings) -> tuple[np.ndarray, list[str], np.ndarray]:
+def training_order(
+    packed: Path,
+    settings: Settings,
+    changes: Sequence[tuple[int, Mapping[str, float]]] = (),
+    num_rows: int | None = None,
+) -> tuple[np.ndarray, list[str], np.ndarray]:
     """The rows of the whole training (see `mix.order`), the streams they index, and the text bytes of each row."""
     streams = [name for name in STREAMS if settings.mix.get(name)]
     shard_bytes = {name: sequence_bytes(packed, name) for name in streams}
@@ -153,6 +175,8 @@ def training_order(packed: Path, settings: Settings) -> tuple[np.ndarray, list[s
         epochs=settings.epochs,
         sequence_tokens=settings.sequence_tokens,
         multiple=settings.batch_tokens // settings.sequence_tokens,
+        changes=changes,
+        num_rows=num_rows,
     )
     sizes = np.array([shard_bytes[streams[stream]][sequence] for stream, sequence in rows])
     return rows, streams, sizes

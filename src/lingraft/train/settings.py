@@ -36,6 +36,14 @@ class NewRows:
 
 
 @dataclass(frozen=True)
+class Forgetting:
+    """How much more than at the start a byte of held-out replay text may cost, and what is done beyond."""
+
+    limit: float | None = None
+    action: str = "warn"
+
+
+@dataclass(frozen=True)
 class Settings:
     """How to train; the budget is one of bytes of text, tokens, or passes over the target."""
 
@@ -61,3 +69,4 @@ class Settings:
     optimizer: str = "adamw"
     lora: Lora = field(default_factory=Lora)
     new_rows: NewRows = field(default_factory=NewRows)
+    forgetting: Forgetting = field(default_factory=Forgetting)

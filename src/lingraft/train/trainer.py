@@ -9,18 +9,20 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer
 
 from . import optimizers, schedules
+from .guards import LossGuard
 from .settings import Settings
 from .trainable import Trainable
 
-WEIGHTS = "trainable.safetensors"
+WEIGHTS, GUARD = "trainable.safetensors", "guard.json"
 
 
 class LanguageTrainer(Trainer):
     """Trains the weights that are trainable; its checkpoints hold these alone."""
 
-    def __init__(self, trainable: Trainable, settings: Settings, **arguments: Any) -> None:
+    def __init__(self, trainable: Trainable, settings: Settings, guard: LossGuard, **arguments: Any) -> None:
         super().__init__(model=trainable.model, **arguments)
-        self.trainable, self.settings = trainable, settings
+        self.trainable, self.settings, self.guard = trainable, settings, guard
+        self.add_callback(guard)
         self.remove_callback(PrinterCallback)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
@@ -47,12 +49,19 @@ class LanguageTrainer(Trainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def training_step(self, *arguments: Any, **named: Any) -> torch.Tensor:
+        loss = super().training_step(*arguments, **named)
+        self.guard.add(loss)
+        return loss
+
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({name: p.detach().contiguous() for name, p in self.trainable.named().items()}, folder / WEIGHTS)
+        self.guard.save(folder / GUARD)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        self.guard.load(Path(resume_from_checkpoint) / GUARD)
         saved = load_file(Path(resume_from_checkpoint) / WEIGHTS)
         with torch.no_grad():
             for name, parameter in self.trainable.named().items():
