@@ -102,8 +102,9 @@ def run(
     """Carry a recipe out. What is done is not done again; what was stopped goes on."""
     from rich.console import Console
 
+    from lingraft.core import launch
     from lingraft.core.artifact import Store
-    from lingraft.core.engine import execute
+    from lingraft.core.engine import execute, follow
     from lingraft.core.run import Run
     from lingraft.core.screen import Screen
     from lingraft.stages import PRELOAD
@@ -112,6 +113,9 @@ def run(
         loaded, steps = _plan(recipe, override, store)
         kept = Store(store)
         current = Run(kept, name or loaded.name)
+        if launch.rank() > 0:
+            follow(loaded, steps, kept, current, PRELOAD)
+            return
         with Screen(Console(stderr=True)) as screen:
             execute(loaded, steps, kept, current, screen, PRELOAD)
     for page in sorted(current.folder.glob("*/report.html")):

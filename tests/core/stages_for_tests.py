@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lingraft.core import launch
 from lingraft.core.errors import InputError, StageError
 from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
 
@@ -110,10 +111,18 @@ def run_count(job: Job) -> dict[str, Any]:
         (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
         os.mkfifo(job.recipe_folder / "never")
         (job.recipe_folder / "never").read_text(encoding="utf-8")
+    if act == "meet":
+        if launch.rank() == 0:
+            os.mkfifo(job.folder / "meeting")
+            return {"words": 0, "met": (job.folder / "meeting").read_text(encoding="utf-8")}
+        (job.folder / "meeting").write_text(f"process {launch.rank()}", encoding="utf-8")
+        return {}
     if act == "save" and not resumed:
-        signal.signal(signal.SIGTERM, lambda *_: (job.folder / "saved.txt").write_text("saved", encoding="utf-8"))
+        told, tell = os.pipe()
+        signal.signal(signal.SIGTERM, lambda *_: os.write(tell, b"!"))
         (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
-        signal.pause()
+        os.read(told, 1)
+        (job.folder / "saved.txt").write_text("saved", encoding="utf-8")
         raise StageError("stopped as asked.", where="count", remedy="Run it again.")
     words = (job.inputs[job.config.words].folder / "words.txt").read_text(encoding="utf-8").split()
     return {"words": len(words), "resumed": resumed}
@@ -137,7 +146,7 @@ TABLE = {
         outside=outside_words,
         forecast=forecast_words,
     ),
-    "count": Stage("count", 1, Count, makes=("number",), run=run_count, forecast=forecast_count),
+    "count": Stage("count", 1, Count, makes=("number",), run=run_count, shared=True, forecast=forecast_count),
     "summary": Stage("summary", 1, Summary, makes=(), run=run_summary, uses=("language",)),
 }
 

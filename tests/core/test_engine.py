@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from stages_for_tests import TABLE, write_recipe
 
+from lingraft.core import launch
 from lingraft.core.artifact import Store
-from lingraft.core.engine import execute
+from lingraft.core.engine import execute, follow
 from lingraft.core.errors import InputError, StageError, StoreError
 from lingraft.core.plan import Step, plan
 from lingraft.core.progress import Progress
@@ -56,7 +57,10 @@ def carry_out(
     kept = Store(store or folder / "store")
     recipe = load(folder / "recipe.yaml", TABLE, overrides)
     run = Run(kept, name)
-    execute(recipe, plan(recipe, TABLE, kept), kept, run, screen or Progress(), ())
+    if launch.rank() > 0:
+        follow(recipe, plan(recipe, TABLE, kept), kept, run, ())
+    else:
+        execute(recipe, plan(recipe, TABLE, kept), kept, run, screen or Progress(), ())
     return dict(run.artifacts())
 
 
@@ -69,11 +73,11 @@ def events(folder: Path) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-def elsewhere(folder: Path, *overrides: str, name: str = "run") -> subprocess.Popen:
+def elsewhere(folder: Path, *overrides: str, name: str = "run", rank: int = 0) -> subprocess.Popen:
     """The same in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-c", RUN, str(folder), name, *overrides],
-        env={**os.environ, "PYTHONPATH": str(PACKAGES)},
+        env={**os.environ, "PYTHONPATH": str(PACKAGES), "RANK": str(rank)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -200,6 +204,16 @@ def test_a_step_can_save_when_the_command_is_stopped(folder: Path, sent: signal.
     artifacts = carry_out(folder, "count.act=save")
     assert artifacts["count"].figures == {"words": 3, "resumed": True}
     assert (artifacts["count"].folder / "saved.txt").read_text(encoding="utf-8") == "saved"
+
+
+def test_processes_of_one_launch_carry_out_shared_steps_together(folder: Path) -> None:
+    first, second = (elsewhere(folder, "count.act=meet", rank=rank) for rank in (0, 1))
+    for process in (second, first):
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 0, told
+    artifacts = carry_out(folder, "count.act=meet")
+    assert artifacts["count"].figures == {"words": 0, "met": "process 1"}
+    assert [event["event"] for event in events(folder)].count("start") == 4
 
 
 @pytest.fixture

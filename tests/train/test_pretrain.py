@@ -369,5 +369,8 @@ def test_several_gpus_in_one_process_are_refused(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    with pytest.raises(InputError, match=r"shows 2 GPUs, and a training uses one(.|\n)*CUDA_VISIBLE_DEVICES=0"):
+    with pytest.raises(
+        InputError,
+        match=r"shows 2 GPUs, and one process uses one(.|\n)*CUDA_VISIBLE_DEVICES=0(.|\n)*torchrun --npr",
+    ):
         pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)

@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from . import errors
-from .artifact import LOG, Store
+from . import errors, launch
+from .artifact import LOG, SCRATCH, Store
 from .errors import LingraftError, StageError, StoreError
 from .plan import Step, referenced
 from .progress import Progress
@@ -32,6 +32,7 @@ KEEP_FREED_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(16 << 30),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
+SECONDS_BETWEEN_LOOKS = 0.5
 ENVIRONMENT = {**KEEP_FREED_MEMORY, "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
 
 
@@ -83,23 +84,7 @@ def _carry_out(
     run.event("start", step=step.name, fingerprint=step.fingerprint, state=step.state)
     screen.event("step", step=step.name, state=step.state)
     started = time.monotonic()
-    here, there = server.Pipe(duplex=False)
-    process = server.Process(target=_work, args=(step.stage.run, job, there), name=step.name)
-    process.start()
-    there.close()
-    result: dict[str, Any] | None = None
-    try:
-        result = _listen(here, process.sentinel, step, run, screen)
-    except KeyboardInterrupt:
-        process.terminate()  # a training writes a checkpoint first; of the other steps what is on disk stays
-        _listen(here, process.sentinel, step, run, screen)
-        process.join()
-        raise
-    process.join()
-    if result is None or "error" in result:
-        error = _told(result) if result else _died(process.exitcode, step, folder, store)
-        run.event("failed", step=step.name, error=str(error))
-        raise error
+    result = _in_process(step, job, store, run, screen, server)
     seconds = round(time.monotonic() - started, 3)
     artifact = store.finish(
         step.stage.kind,
@@ -120,6 +105,54 @@ def _carry_out(
     return artifact
 
 
+def follow(recipe: Recipe, steps: Sequence[Step], store: Store, run: Run, preload: Sequence[str]) -> None:
+    """The part of every process of a launch but the first: to help with shared steps, and to wait for all others.
+
+    Raises the LingraftError of a step that cannot go on.
+    """
+    server = _fork_server(preload)
+    finished: dict[str, Input] = {}
+    with _terminated_as_interrupted():
+        for step in steps:
+            kind, helped = step.stage.kind, not step.stage.shared
+            while (artifact := store.find(kind, step.fingerprint)) is None:
+                folder = store.work_folder(kind, step.fingerprint)
+                if not helped and folder.exists():
+                    inputs = {name: finished[name] for name in referenced(step.config)}
+                    job = Job(step.config, inputs, folder, step.settings, recipe.folder, recipe.yaml())
+                    _in_process(step, job, store, run, Progress(), server)
+                    helped = True
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            finished[step.name] = artifact
+
+
+def _in_process(step: Step, job: Job, store: Store, run: Run, screen: Progress, server: Any) -> dict[str, Any]:
+    """Run the stage in a process of its own; its figures and peak memory."""
+    here, there = server.Pipe(duplex=False)
+    process = server.Process(target=_work, args=(step.stage.run, job, there), name=step.name)
+    process.start()
+    there.close()
+    try:
+        result = _listen(here, process.sentinel, step, run, screen)
+    except KeyboardInterrupt:
+        process.terminate()  # a training writes a checkpoint first; of the other steps what is on disk stays
+        _listen(here, process.sentinel, step, run, screen)
+        process.join()
+        raise
+    process.join()
+    if result is None or "error" in result:
+        error = _told(result) if result else _died(process.exitcode, step, job.folder, store)
+        _tell(run, "failed", step=step.name, error=str(error))
+        raise error
+    return result
+
+
+def _tell(run: Run, kind: str, **values: object) -> None:
+    """Of several processes one writes what has happened."""
+    if launch.rank() == 0:
+        run.event(kind, **values)
+
+
 def _listen(pipe: Connection, ended: int, step: Step, run: Run, screen: Progress) -> dict[str, Any] | None:
     """Pass the step's messages on until its result, or None when it ended without one."""
     # A process that the step has left behind may hold the pipe open, so its end alone says nothing.
@@ -132,7 +165,7 @@ def _listen(pipe: Connection, ended: int, step: Step, run: Run, screen: Progress
             return values
         if what == "event":
             kind, fields = values
-            run.event(kind, step=step.name, **fields)
+            _tell(run, kind, step=step.name, **fields)
         else:
             getattr(screen, what)(*values)
     return None
@@ -140,7 +173,7 @@ def _listen(pipe: Connection, ended: int, step: Step, run: Run, screen: Progress
 
 def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> LingraftError | RuntimeError:
     """What to say of a step that ended without a result."""
-    log = folder / LOG
+    log = _log(folder)
     if store.free_bytes() < 1 << 20:
         return _disk_full(store.root)
     if exitcode is not None and exitcode < 0:
@@ -192,11 +225,13 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     # Ctrl-C reaches every process of a terminal; the command passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    log = os.open(job.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    place = _log(job.folder)
+    place.parent.mkdir(exist_ok=True)
+    log = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
     try:
-        with _full_disk_told(job.folder), _alone_in(job.folder):
+        with _full_disk_told(job.folder), _alone_in(place):
             figures = run_stage(replace(job, progress=_PipedProgress(pipe)))
     except LingraftError as error:
         answer = _as_message(error)
@@ -208,10 +243,15 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     pipe.close()
 
 
+def _log(folder: Path) -> Path:
+    """What a step prints; each process of a launch has its own."""
+    return folder / LOG if launch.rank() == 0 else folder / SCRATCH / f"{launch.rank()}-{LOG}"
+
+
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no process of a killed command works in the folder any more: it may outlive its command's lock."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _alone_in(log: Path) -> Iterator[None]:
+    """Wait until no process of a killed command writes this log any more: it may outlive its command's lock."""
+    descriptor = os.open(log, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

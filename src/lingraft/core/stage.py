@@ -126,6 +126,8 @@ class Stage:
     run: Callable[[Job], dict[str, Any]]
     uses: tuple[str, ...] = ()
     """The recipe-wide settings that have an effect on the result."""
+    shared: bool = False
+    """Whether all processes of a launch (see `launch`) carry it out together; else the first does, and they wait."""
     no_effect: frozenset[str] = frozenset()
     """Config fields that have none: workers, device."""
     check: Callable[[Check], None] = _nothing

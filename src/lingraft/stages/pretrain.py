@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lingraft.core import launch
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
@@ -234,6 +235,8 @@ def run(job: Job) -> dict[str, Any]:
         trust_remote_code=model.figures["trust_remote_code"],
         progress=job.progress,
     )
+    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
+        return {}
     return {**origin(model.figures), **describe(job.folder), **figures}
 
 
@@ -244,6 +247,7 @@ STAGE = Stage(
     makes=("model", "tokenizer"),
     run=run,
     uses=("seed",),
+    shared=True,
     no_effect=frozenset({"checkpoint_minutes"}),
     check=check,
     forecast=forecast,

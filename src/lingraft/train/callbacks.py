@@ -20,6 +20,7 @@ from lingraft.core.progress import Progress
 from lingraft.evaluate import bits
 
 from . import checkpoints
+from .processes import any_of_them, wait
 from .trainable import Trainable
 
 HELD_OUT = "held_out_"
@@ -152,12 +153,15 @@ class Checkpoints(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
-        if time.monotonic() - self._last >= self._seconds and state.global_step < state.max_steps:
+        due = time.monotonic() - self._last >= self._seconds
+        if any_of_them(due) and state.global_step < state.max_steps:
             control.should_save = True
         return control
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        checkpoints.seal(Path(args.output_dir) / f"{checkpoints.PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+        wait()  # each process writes the state of its own random numbers
+        if args.should_save:
+            checkpoints.seal(Path(args.output_dir) / f"{checkpoints.PREFIX_CHECKPOINT_DIR}-{state.global_step}")
         self._last = time.monotonic()
 
 
@@ -188,7 +192,7 @@ class Stop(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
-        if self.told and state.global_step < state.max_steps:
+        if any_of_them(self.told) and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
         return control
 

@@ -18,7 +18,7 @@ def seal(checkpoint: Path) -> None:
     write_json(checkpoint / COMPLETE, sizes)
 
 
-def newest(folder: Path) -> Path | None:
+def newest(folder: Path, *, remove_others: bool = True) -> Path | None:
     """The newest whole checkpoint below `folder`; those that are not whole are removed."""
     if not folder.exists():
         return None
@@ -26,7 +26,7 @@ def newest(folder: Path) -> Path | None:
     for checkpoint in folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
         if _is_whole(checkpoint):
             whole.append(checkpoint)
-        else:
+        elif remove_others:
             shutil.rmtree(checkpoint)
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 

@@ -15,6 +15,7 @@ from lingraft.core.errors import StageError
 from lingraft.core.progress import Progress
 
 from .callbacks import HELD_OUT
+from .processes import mean
 from .settings import Forgetting
 from .trainable import Trainable
 
@@ -44,10 +45,7 @@ class LossGuard(TrainerCallback):
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if torch.distributed.is_initialized():  # every process must decide alike
-            torch.distributed.all_reduce(self._loss)
-            self._loss /= torch.distributed.get_world_size()
-        loss, self._loss = self._loss.item(), torch.zeros(())
+        loss, self._loss = mean(self._loss).item(), torch.zeros(())
         if math.isfinite(loss) and not self._leaps(loss):
             self.accepted = [*self.accepted[1 - self.WINDOW :], loss]
             return

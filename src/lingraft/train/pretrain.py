@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments
 from transformers.trainer_utils import set_seed
 
+from lingraft.core import launch
 from lingraft.core.artifact import SCRATCH
 from lingraft.core.errors import InputError, StageError
 from lingraft.core.outside import sha256
@@ -21,6 +22,7 @@ from . import checkpoints, loss, mix
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, sequence_bytes
+from .processes import wait
 from .settings import Settings
 from .trainable import Trainable
 from .trainer import LanguageTrainer
@@ -45,7 +47,7 @@ def pretrain(
     Checkpoints stand in `scratch` below the folder.
     """
     _check_one_gpu()
-    batch_sequences, micro = _batch(settings)
+    batch_sequences, micro = _batch(settings, launch.num_processes())
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -59,7 +61,7 @@ def pretrain(
     arguments = TrainingArguments(
         output_dir=str(folder / SCRATCH),
         per_device_train_batch_size=micro,
-        gradient_accumulation_steps=batch_sequences // micro,
+        gradient_accumulation_steps=batch_sequences // (micro * launch.num_processes()),
         max_steps=steps,
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.precision == "bf16",
@@ -71,6 +73,7 @@ def pretrain(
         report_to="none",
         disable_tqdm=True,
         seed=settings.seed,
+        ddp_find_unused_parameters=False,
         use_cpu=not torch.cuda.is_available(),
     )
     held_out = {
@@ -114,7 +117,8 @@ def pretrain(
         ],
     )
     meter.trainer = trainer
-    newest = checkpoints.newest(folder / SCRATCH)
+    newest = checkpoints.newest(folder / SCRATCH, remove_others=arguments.should_save)
+    wait()
     if newest is not None:
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
@@ -133,9 +137,11 @@ def pretrain(
     if chunked is not None:
         chunked.undo()
     trainable.finish()
-    _save(trained, dtype, model, folder)
+    if arguments.should_save:
+        _save(trained, dtype, model, folder)
     return {
         "train": settings.train,
+        "processes": launch.num_processes(),
         "parameters": sum(p.numel() for p in trained.parameters()),
         **moved,
         "proof": proof,
@@ -182,15 +188,16 @@ def training_order(
     return rows, streams, sizes
 
 
-def _batch(settings: Settings) -> tuple[int, int]:
-    """Sequences of an optimizer step, and of them those at once in memory."""
+def _batch(settings: Settings, num_processes: int) -> tuple[int, int]:
+    """Sequences of an optimizer step, and of them those at once in the memory of one process."""
     batch_sequences, rest = divmod(settings.batch_tokens, settings.sequence_tokens)
-    micro = settings.micro_batch_sequences or batch_sequences
-    if rest or not batch_sequences or batch_sequences % micro:
+    micro = settings.micro_batch_sequences or max(1, batch_sequences // num_processes)
+    if rest or not batch_sequences or batch_sequences % (micro * num_processes):
+        shared = f", in each of {num_processes} processes" if num_processes > 1 else ""
         raise InputError(
             f"a batch of {settings.batch_tokens} tokens is not made of whole micro-batches: "
-            f"{micro or 1} sequences of {settings.sequence_tokens} tokens.",
-            remedy=f"Set batch_tokens to a multiple of {(micro or 1) * settings.sequence_tokens}.",
+            f"{micro} sequences of {settings.sequence_tokens} tokens{shared}.",
+            remedy=f"Set batch_tokens to a multiple of {micro * num_processes * settings.sequence_tokens}.",
         )
     return batch_sequences, micro
 
@@ -219,10 +226,11 @@ def training_flops(model: torch.nn.Module, tokens: float, trainable_share: float
 
 def _check_one_gpu() -> None:
     """With several GPUs in one process the Trainer would silently multiply the batch."""
-    if torch.cuda.device_count() > 1:
+    if torch.cuda.device_count() > 1 and launch.num_processes() == 1:
         raise InputError(
-            f"this machine shows {torch.cuda.device_count()} GPUs, and a training uses one.",
-            remedy="Choose it: CUDA_VISIBLE_DEVICES=0 lingraft run ...",
+            f"this machine shows {torch.cuda.device_count()} GPUs, and one process uses one.",
+            remedy="Choose it: CUDA_VISIBLE_DEVICES=0 lingraft run ...; or start a process for each: "
+            f"torchrun --nproc-per-node {torch.cuda.device_count()} -m lingraft run ...",
         )
 
 
