@@ -123,8 +123,9 @@ def test_new_rows_of_a_model_without_any(tmp_path: Path, override: str, where: s
     refused(tmp_path, said, override, "pretrain.model=base", "pack.tokenizer=base")
 
 
-def test_an_optimizer_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("where", "chosen"), [("optimizer", "adamw_8bit"), ("train", "qlora")])
+def test_what_bitsandbytes_is_missing_for(
+    where: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lingraft.stages.pretrain.find_spec", lambda name: None)
-    refused(
-        tmp_path, "pretrain: optimizer: the optimizer adamw_8bit needs bitsandbytes", "pretrain.optimizer=adamw_8bit"
-    )
+    refused(tmp_path, f"pretrain: {where}: {chosen} needs bitsandbytes", f"pretrain.{where}={chosen}")

@@ -18,7 +18,7 @@ from lingraft.train.settings import Forgetting, Lora, NewRows, Settings
 
 NEW = list(range(350, 400))
 DRIVER = """
-import pickle, sys
+import os, pickle, sys
 from torch import distributed
 from lingraft.core.progress import Progress
 from lingraft.train.pretrain import pretrain
@@ -29,7 +29,7 @@ class Stopper(Progress):
     def advance(self, amount=1):
         self.left -= amount
         if self.left <= 0:
-            sys.exit(9)
+            os._exit(9)
 
 arguments, named, tokens = pickle.load(sys.stdin.buffer)
 figures = pretrain(*arguments, **named, progress=Stopper(tokens))

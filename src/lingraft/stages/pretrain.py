@@ -32,6 +32,8 @@ class Adapters(BaseModel):
     tables: Literal["full", "new", "frozen"] = Field(
         "new", description="What moves of embeddings and LM head: all, the rows of new tokens, or nothing."
     )
+    experts: bool = Field(True, description="Whether experts have adapters too; these have no dropout.")
+    router: bool = Field(False, description="Whether what chooses the experts moves, whole.")
 
 
 class Rows(BaseModel):
@@ -67,12 +69,12 @@ class Pretrain(StageConfig):
     model: Annotated[str | None, Needs("model")] = None
     data: Annotated[str | None, Needs("tokens")] = None
     corpus: Annotated[str | None, Needs("text")] = Field(None, description="Its held-out text gives the curve.")
-    train: Literal["full", "lora", "rows", "embeddings", "top_bottom"] = Field(
+    train: Literal["full", "lora", "qlora", "rows", "embeddings", "top_bottom"] = Field(
         "full",
-        description="Which weights move: all; adapters; the rows of new tokens; embeddings and LM head; these and two "
-        "layers at each end.",
+        description="Which weights move: all; adapters; adapters on a base in 4 bits; the rows of new tokens; "
+        "embeddings and LM head; these and two layers at each end.",
     )
-    lora: Adapters = Field(Adapters(), description="The adapters, where train is lora.")
+    lora: Adapters = Field(Adapters(), description="The adapters, where train is lora or qlora.")
     new_rows: Rows = Field(Rows(), description="What holds for the rows of new tokens instead.")
     mix: dict[Literal["target", "replay"], Annotated[float, Field(ge=0)]] = Field(
         {"target": 1.0}, description="Shares of tokens: {target: 0.75, replay: 0.25}."
@@ -133,12 +135,16 @@ def check(context: Check) -> None:
             where="train" if config.train == "rows" else "new_rows",
             remedy="Put the stages tokenizer and graft before it, or leave this out.",
         )
-    if config.optimizer.endswith("8bit") and find_spec("bitsandbytes") is None:
-        raise RecipeError(
-            f"the optimizer {config.optimizer} needs bitsandbytes, which is not installed.",
-            where="optimizer",
-            remedy="pip install 'lingraft[gpu]'",
-        )
+    for where, chosen, needs in (
+        ("optimizer", config.optimizer, config.optimizer.endswith("8bit")),
+        ("train", config.train, config.train == "qlora"),
+    ):
+        if needs and find_spec("bitsandbytes") is None:
+            raise RecipeError(
+                f"{chosen} needs bitsandbytes, which is not installed.",
+                where=where,
+                remedy="pip install 'lingraft[gpu]'",
+            )
     alarm = config.forgetting
     if alarm.limit is not None and not stages[config.corpus].replay:
         raise RecipeError(

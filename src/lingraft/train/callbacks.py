@@ -20,6 +20,7 @@ from lingraft.core.progress import Progress
 from lingraft.evaluate import bits
 
 from . import checkpoints
+from .experts import Load
 from .processes import any_of_them, wait
 from .trainable import Trainable
 
@@ -88,7 +89,8 @@ class Meter(TrainerCallback):
             streams = {key.removeprefix(HELD_OUT): value for key, value in entry.items() if key.startswith(HELD_OUT)}
             if streams:
                 keys = ("step", "bytes", "tokens", "seconds")
-                points.append({**{key: entry[key] for key in keys}, "bits_per_byte": streams})
+                load = {"expert_load": entry["expert_load"]} if "expert_load" in entry else {}
+                points.append({**{key: entry[key] for key in keys}, "bits_per_byte": streams, **load})
         return points
 
     def figures(self) -> dict[str, float]:
@@ -110,9 +112,10 @@ class HeldOut(TrainerCallback):
         context_tokens: int,
         points: int,
         meter: Meter,
+        load: Load,
     ) -> None:
         self._documents, self._tokenizer, self._context_tokens = documents, tokenizer, context_tokens
-        self._points, self._meter = points, meter
+        self._points, self._meter, self._load = points, meter, load
         self._steps: set[int] = set()
 
     def on_train_begin(
@@ -139,7 +142,8 @@ class HeldOut(TrainerCallback):
             records = bits.measure(model, self._tokenizer, texts, context_tokens=self._context_tokens)
             results[HELD_OUT + stream] = bits.bits_per_byte(records)
         model.train()
-        state.log_history.append({"step": state.global_step, **position, **results})
+        load = {"expert_load": shares} if (shares := self._load.take()) else {}
+        state.log_history.append({"step": state.global_step, **position, **results, **load})
         self._meter.event("held_out", state, {**position, **results})
         self._meter.aside(time.monotonic() - began)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, loss, mix
+from . import checkpoints, experts, loss, mix, quantize
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, sequence_bytes
@@ -55,6 +56,9 @@ def pretrain(
     set_seed(settings.seed)
     trained, dtype = _load(model, settings, trust_remote_code)
     use_cache = trained.config.use_cache
+    router_logits = getattr(trained.config, "output_router_logits", None)
+    if routed := bool(experts.routers(trained)):
+        trained.config.output_router_logits = True  # with it the model adds the loss that balances its experts
     trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
     chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
     steps = len(rows) // batch_sequences
@@ -109,6 +113,7 @@ def pretrain(
                 settings.sequence_tokens,
                 settings.curve_points,
                 meter,
+                experts.Load(trained),
             ),
             Checkpoints(settings.checkpoint_minutes),
             *([alarm] if settings.forgetting.limit is not None else []),
@@ -133,9 +138,15 @@ def pretrain(
     rows = data.rows[: taken * batch_sequences]
     # The Trainer turned it off, and a folder saved so would write text slowly.
     trained.config.use_cache = use_cache
+    if routed:
+        trained.config.output_router_logits = router_logits
     proof, moved = trainable.proof(), trainable.figures()
     if chunked is not None:
         chunked.undo()
+    if settings.train == "qlora":
+        trained, whole = _load(model, replace(settings, train="lora"), trust_remote_code)[0], trainable
+        trainable = Trainable(trained, "lora", settings.lora, settings.new_rows, new_ids)
+        whole.hand_over(trainable)
     trainable.finish()
     if arguments.should_save:
         _save(trained, dtype, model, folder)
@@ -236,6 +247,10 @@ def _check_one_gpu() -> None:
 
 def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
     stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
+    if settings.train == "qlora":
+        model = quantize.load(folder, stored, trust_remote_code)
+        _check_positions(model, settings, folder)
+        return model, stored
     frozen = settings.train != "full" and settings.precision == "bf16"
     model = AutoModelForCausalLM.from_pretrained(
         folder,
@@ -244,6 +259,11 @@ def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[An
         trust_remote_code=trust_remote_code,
         use_safetensors=True,
     )
+    _check_positions(model, settings, folder)
+    return model, stored
+
+
+def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None and settings.sequence_tokens > longest:
         raise InputError(
@@ -251,7 +271,6 @@ def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[An
             where=folder,
             remedy=f"Set sequence_tokens of the pack stage to {longest} or less.",
         )
-    return model, stored
 
 
 def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:

@@ -18,6 +18,10 @@ class Lora:
     targets: Sequence[str] | str = ALL_LINEAR
     tables: str = "new"
     """Embeddings and LM head: `full`, `new` rows only, or `frozen`."""
+    experts: bool = True
+    """Whether experts have adapters of their own, without dropout."""
+    router: bool = False
+    """Whether routers move, whole."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Which weights move, and the proof that they did and no others."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,8 @@ from transformers import PreTrainedModel
 
 from lingraft.core.errors import InputError, StageError
 
-from . import new_rows
-from .settings import Lora, NewRows
+from . import experts, new_rows
+from .settings import ALL_LINEAR, Lora, NewRows
 
 NUM_END_LAYERS = 2
 ADAPTER = "default"
@@ -20,26 +21,29 @@ TABLES = {"full": "full", "embeddings": "full", "top_bottom": "full", "rows": "n
 class Trainable:
     """The weights of a model that a training moves, in float32; the others are frozen, in the dtype they have.
 
-    `train` is one of: `full`; `lora`, adapters on linear layers; `rows`, the rows of new tokens; `embeddings`, the
-    whole tables; `top_bottom`, the tables and two layers at each end.
+    `train` is one of: `full`; `lora` and `qlora`, adapters on linear layers and experts; `rows`, the rows of new
+    tokens; `embeddings`, the whole tables; `top_bottom`, the tables and two layers at each end.
     Raises InputError where only new rows are to move and there are none, or the model has no layers of that kind.
     """
 
     def __init__(self, model: PreTrainedModel, train: str, lora: Lora, own: NewRows, new_ids: Sequence[int]) -> None:
-        self.model, self.adapters = model, None
-        tables = lora.tables if train == "lora" else TABLES[train]
+        self.model, self.adapters, self.adapted_experts = model, None, []
+        adapted = train in ("lora", "qlora")
+        tables = lora.tables if adapted else TABLES[train]
         if tables == "new" and not new_ids and train == "rows":
             raise InputError(
                 "there are no new rows to train.",
                 remedy="Put a tokenizer stage that adds tokens and a graft before, or set train to embeddings.",
             )
         model.requires_grad_(train == "full")
-        if train == "lora":
-            self.adapters = _adapt(model, lora)
+        if adapted:
+            self.adapters, self.adapted_experts = _adapt(model, lora)
         if train == "top_bottom":
             _end_layers(model).requires_grad_(True)
         for table in new_rows.tables_of(model):
             table.requires_grad_(tables == "full")
+        for router in experts.routers(model) if adapted and lora.router else ():
+            router.requires_grad_(True)
         for parameter in self.named().values():
             parameter.data = parameter.data.float()
         separate = bool(new_ids) and (tables == "new" or (tables == "full" and own.own))
@@ -78,7 +82,8 @@ class Trainable:
         groups: dict[str, dict[str, int]] = {}
         for name, parameter in self.model.named_parameters():
             group = groups.setdefault(_group(name), {"parameters": 0, "trainable": 0, "bytes": 0})
-            group["parameters"] += parameter.numel()
+            # Of 4 bits a byte holds two.
+            group["parameters"] += parameter.numel() * (2 if parameter.dtype == torch.uint8 else 1)
             group["trainable"] += parameter.numel() if parameter.requires_grad else 0
             group["bytes"] += parameter.numel() * parameter.element_size()
         total, trainable = (sum(group[key] for group in groups.values()) for key in ("parameters", "trainable"))
@@ -87,8 +92,15 @@ class Trainable:
     def finish(self) -> None:
         """Make the model one of plain weights again: new rows in their tables, adapters in their matrices."""
         new_rows.join(self.model)
+        experts.join(self.adapted_experts)
         if self.adapters is not None:
             self.adapters.merge_and_unload(safe_merge=True)
+
+    @torch.no_grad()
+    def hand_over(self, other: "Trainable") -> None:
+        """Give what moved to the same training of the same model in another precision."""
+        for mine, its in zip(self.named().values(), other.named().values(), strict=True):
+            its.copy_(mine)
 
     def _fingerprints(self) -> dict[str, int]:
         """The sum of each tensor's bits as integers, which a change of any value changes."""
@@ -99,26 +111,51 @@ class Trainable:
         }
 
 
-def _adapt(model: PreTrainedModel, lora: Lora) -> Any:
-    """Put adapters into the model's linear layers; all else is frozen by it."""
+class _Holder(torch.nn.Module):
+    """A model whose config PEFT does not see: for some mixtures of experts it would add targets of its own."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+
+
+def _adapt(model: PreTrainedModel, lora: Lora) -> tuple[Any, list[Any]]:
+    """Put adapters into the model's linear layers, which freezes all else, and on its experts."""
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
 
+    shapes = getattr(model, "expert_shapes", None)
+    if shapes is None:
+        shapes = {(id(module), name): tuple(parameter.shape) for module, name, parameter in experts.matrices(model)}
+    if shapes and lora.variant == "dora":
+        raise InputError("there is no DoRA for experts.", remedy="Set lora.variant to lora or rslora.")
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         use_rslora=lora.variant == "rslora",
         use_dora=lora.variant == "dora",
-        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        target_modules=_linear_layers(model) if lora.targets == ALL_LINEAR else list(lora.targets),
     )
     try:
-        return LoraModel(model, config, ADAPTER)
+        layers = LoraModel(_Holder(model), config, ADAPTER)
     except ValueError as error:
         raise InputError(
             f"no adapters can be put into this model: {error}",
             remedy="Name layers that it has as lora.targets, or leave that out for all linear layers.",
         ) from error
+    scale = lora.alpha / (math.sqrt(lora.rank) if lora.variant == "rslora" else lora.rank)
+    return layers, experts.adapt(model, shapes if lora.experts else {}, lora.rank, scale)
+
+
+def _linear_layers(model: PreTrainedModel) -> list[str]:
+    """All but the LM head and what chooses experts."""
+    head = model.get_output_embeddings()
+    return [
+        f"model.{name}"
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and module is not head and not name.endswith((".gate", ".router"))
+    ]
 
 
 def _end_layers(model: PreTrainedModel) -> torch.nn.ModuleList:

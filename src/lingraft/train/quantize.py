@@ -1,0 +1,59 @@
+"""A base in 4 bits, experts included, for adapters to be trained on (Dettmers et al. 2023, arXiv 2305.14314)."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from lingraft.core.errors import InputError
+
+from . import experts
+
+# Embeddings and LM head are trained beside the adapters; a router is small, and what it chooses is fragile.
+KEPT = ("embed", "lm_head", "wte", "wpe", "router", "mlp.gate.weight", "block_sparse_moe.gate.weight")
+
+
+def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
+    """The model with every matrix of its layers as nf4 with double quantization, and the rest in `dtype`.
+
+    `expert_shapes` of the model are those of its experts' matrices, which 4 bits do not show.
+    Raises InputError where bitsandbytes is missing, or a matrix stayed as it was.
+    """
+    try:
+        from bitsandbytes.nn.parametrize import replace_parameter_4bit
+    except ImportError as error:
+        raise InputError(
+            "qlora needs bitsandbytes, which is not installed.", where=folder, remedy="pip install 'lingraft[gpu]'"
+        ) from error
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        local_files_only=True,
+        trust_remote_code=trust_remote_code,
+        use_safetensors=True,
+        quantization_config=BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        ),
+        device_map={"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"},
+    )
+    for module in model.modules():
+        # On a processor a layer that was once evaluated is packed for that, and gives no gradients from then on.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    model.expert_shapes = {}
+    for module, name, parameter in experts.matrices(model):
+        model.expert_shapes[id(module), name] = tuple(parameter.shape)
+        replace_parameter_4bit(module, name, compress_statistics=True, quant_type="nf4")
+    left = [name for name, p in model.named_parameters() if p.ndim > 1 and p.dtype != torch.uint8]
+    if left := [name for name in left if not any(mark in name for mark in KEPT)]:
+        raise InputError(
+            f"{len(left)} matrices of this model cannot be quantized: {', '.join(left[:3])}.",
+            where=folder,
+            remedy="Set train to lora.",
+        )
+    # The Trainer asks for adapters by this mark; they are put in later.
+    model._hf_peft_config_loaded = True
+    return model
