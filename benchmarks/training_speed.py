@@ -63,7 +63,7 @@ def bare(folder: Path, packed: Path, corpus: Path) -> float:
         began = time.perf_counter()
         batch = collate([data[index] for index in range(step * size, (step + 1) * size)])
         with torch.autocast("cpu", torch.bfloat16):
-            loss = model(**batch).loss
+            loss = model(**batch, use_cache=False).loss  # with a cache, documents would see each other
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), SETTINGS.max_grad_norm)
         optimizer.step()

@@ -38,10 +38,9 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         for first in range(0, len(hidden_TD), chunk):
             here = slice(first, first + chunk)
             used_CD, labels_C = hidden_TD[here].to(dtype), labels_T[here]
-            logits_CV = (used_CD @ used_VD.T).float()
-            logsums_C = logits_CV.logsumexp(dim=1)
-            loss += (logsums_C - logits_CV.gather(1, labels_C[:, None])[:, 0]).sum()
-            grad_CV = logits_CV.sub_(logsums_C[:, None]).exp_()
+            logprobs_CV = (used_CD @ used_VD.T).log_softmax(dim=1, dtype=torch.float32)
+            loss -= logprobs_CV.gather(1, labels_C[:, None]).sum()
+            grad_CV = logprobs_CV.exp_()
             grad_CV[torch.arange(len(labels_C), device=labels_C.device), labels_C] -= 1
             grad_CV = grad_CV.to(dtype)
             hidden_grad_TD[here] = grad_CV @ used_VD
