@@ -1,6 +1,7 @@
 """Every strategy for new rows, before training and after it: bits per byte over languages and seeds.
 
     python benchmarks/initialization.py --data FOLDER --store FOLDER [--megabytes 1] [--strategies NAME ...]
+        [--only-measured]
 
 Nothing is measured twice: what stands in the store is read from there, so a stopped run goes on. A seed decides which
 novels are held out, what is drawn and the order of the text. Results: benchmarks/results/initialization.json.
@@ -36,10 +37,14 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, default=1)
     parser.add_argument("--strategies", nargs="+", default=[name for name in STRATEGIES if name not in NEED_MORE])
+    parser.add_argument("--only-measured", action="store_true", help="write the table of what the store has")
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
     measured: dict[str, Any] = {}
     for seed, language, strategy in product(SEEDS, TEXTS, arguments.strategies):
+        name = f"{language}-{strategy}-{seed}-{arguments.megabytes}"
+        if arguments.only_measured and not (arguments.store / "runs" / name / "pretrain" / "artifact.json").exists():
+            continue
         curve = run(arguments.store, arguments.data, language, strategy, seed, arguments.megabytes)
         measured.setdefault(language, {}).setdefault(strategy, {})[seed] = curve
         record("initialization", f"{arguments.megabytes} MB", {"curves": measured, "table": table(measured)})

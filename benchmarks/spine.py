@@ -1,6 +1,6 @@
-"""The main job, measured: quality, replay, tokenizer, speed, resume, start-up time.
+"""The main job, measured: quality, replay, tokenizer, resume, start-up time.
 
-    python benchmarks/spine.py --data FOLDER --store FOLDER [--only quality speed resume start]
+    python benchmarks/spine.py --data FOLDER --store FOLDER [--only quality resume start]
 
 FOLDER holds mono/pol/novels.jsonl.gz and mono/eng/novels.jsonl.gz, records with `text` and `source` (the novel).
 Every part is written to benchmarks/results/spine.json as soon as it is there.
@@ -20,8 +20,6 @@ from statistics import median
 from typing import Any
 
 from record import record
-
-from lingraft.core.engine import KEEP_FREED_MEMORY
 
 HERE = Path(__file__).parent
 LINGRAFT = [sys.executable, "-m", "lingraft"]
@@ -63,39 +61,6 @@ def quality(store: Path) -> dict[str, Any]:
     return results
 
 
-def speed(store: Path) -> dict[str, Any]:
-    """`pretrain` and a bare PyTorch loop on the same batches in turn, each in a process of its own.
-
-    The bare loop runs with and without the allocator settings that lingraft gives its own processes.
-    """
-    steps = show(store, "replay_25")
-    places = {
-        name: store / "artifacts" / steps[name]["kind"] / steps[name]["fingerprint"]
-        for name in ("graft", "pack", "corpus")
-    }
-    kept, plain = {**os.environ, **KEEP_FREED_MEMORY}, dict(os.environ)
-    contenders = {
-        "lingraft": ("lingraft", kept),
-        "bare_loop": ("bare", kept),
-        "bare_loop_default_malloc": ("bare", plain),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(3):
-        for name, (kind, environment) in contenders.items():
-            command = [
-                sys.executable,
-                HERE / "training_speed.py",
-                kind,
-                places["graft"],
-                places["pack"],
-                places["corpus"],
-            ]
-            output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-            rates[name].append(float(output.split()[-1]))
-    ratios = [ours / bare for ours, bare in zip(rates["lingraft"], rates["bare_loop"], strict=True)]
-    return {"tokens_per_second": rates, "ratio_to_bare_loop": ratios, "median_ratio": median(ratios)}
-
-
 def resume(store: Path) -> dict[str, Any]:
     """The starter, undisturbed and killed five times: in the training and in four other steps drawn at random."""
     often = ["-s", "pretrain.checkpoint_minutes=0.1"]
@@ -134,7 +99,7 @@ def start(store: Path) -> dict[str, Any]:
     return {"help_seconds": {"median": median(seconds), "max": max(seconds), "runs": len(seconds)}}
 
 
-PARTS = {"quality": quality, "speed": speed, "resume": resume, "start": start}
+PARTS = {"quality": quality, "resume": resume, "start": start}
 
 
 def show(store: Path, run: str) -> dict[str, Any]:

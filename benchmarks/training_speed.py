@@ -1,6 +1,6 @@
-"""Tokens a second of `pretrain`, or of a bare PyTorch loop on the same batches.
+"""Tokens a second of `pretrain`, of a bare PyTorch loop, or of TRL's SFTTrainer on the same batches.
 
-    python benchmarks/training_speed.py lingraft|bare MODEL PACK CORPUS
+    python benchmarks/training_speed.py lingraft|bare|trl MODEL PACK CORPUS
 
 Prints the rate over the second half of the steps, when the allocator has settled.
 """
@@ -74,10 +74,54 @@ def bare(folder: Path, packed: Path, corpus: Path) -> float:
     return rate(seconds)
 
 
+def trl(folder: Path, packed: Path, corpus: Path) -> float:
+    """Sequences as they are packed here, which spares it its own packing; it lets their documents see each other."""
+    from datasets import Dataset
+    from transformers import AutoTokenizer, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    rows, streams, _ = training_order(packed, SETTINGS)
+    data = Mixture([Shard(packed / name, SETTINGS.sequence_tokens, 0) for name in streams], rows)
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: object, **__: object) -> None:
+            times.append(time.perf_counter())
+
+    with TemporaryDirectory() as place:
+        settings = SFTConfig(
+            output_dir=place,
+            per_device_train_batch_size=SETTINGS.batch_tokens // SETTINGS.sequence_tokens,
+            max_steps=STEPS,
+            max_length=None,
+            learning_rate=SETTINGS.lr,
+            weight_decay=SETTINGS.weight_decay,
+            lr_scheduler_type="constant",
+            bf16=True,
+            gradient_checkpointing=False,
+            logging_steps=STEPS,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+            train_sampling_strategy="sequential",
+            seed=SETTINGS.seed,
+        )
+        trainer = SFTTrainer(
+            AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
+            args=settings,
+            train_dataset=Dataset.from_list([{"input_ids": row["input_ids"].tolist()} for row in data]),
+            processing_class=AutoTokenizer.from_pretrained(folder),
+            callbacks=[Clock()],
+        )
+        trainer.train()
+    return rate([after - before for before, after in pairwise(times)])
+
+
 def rate(seconds: list[float]) -> float:
     return SETTINGS.batch_tokens / median(seconds[len(seconds) // 2 :])
 
 
 if __name__ == "__main__":
     kind, *places = sys.argv[1:]
-    print({"lingraft": ours, "bare": bare}[kind](*map(Path, places)))
+    print({"lingraft": ours, "bare": bare, "trl": trl}[kind](*map(Path, places)))

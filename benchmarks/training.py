@@ -1,0 +1,184 @@
+"""Training, measured: what each way of it gives and costs, speed beside bare loops and peers, killed and gone on with.
+
+    python benchmarks/training.py --data FOLDER --store FOLDER [--only methods speed resume] [--seeds 1 2 3]
+
+`speed` runs TRL too where it is installed (`pip install trl`). Nothing of `methods` is measured twice: what stands in
+the store is read from there. Results: benchmarks/results/training.json.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from initialization import LINGRAFT, TEXTS, interval
+from record import record
+from training_speed import SETTINGS
+
+from lingraft.core.engine import KEEP_FREED_MEMORY
+from lingraft.train.pretrain import pretrain
+
+HERE = Path(__file__).parent
+RECIPE = HERE / "initialization.yaml"
+LORA = {"lora.rank": 32, "lora.alpha": 64.0, "lr": 1e-3}
+METHODS: dict[str, dict[str, Any]] = {
+    "full": {"train": "full"},
+    "full, new rows at 10 times the rate": {"train": "full", "new_rows.lr": 3e-3},
+    "full, muon": {"train": "full", "optimizer": "muon"},
+    "lora, new rows": {"train": "lora", **LORA},
+    "lora, whole tables": {"train": "lora", "lora.tables": "full", **LORA},
+    "qlora, new rows": {"train": "qlora", **LORA},
+    "rows": {"train": "rows", "lr": 3e-3},
+    "embeddings": {"train": "embeddings", "lr": 1e-3},
+    "top_bottom": {"train": "top_bottom"},
+}
+ROUNDS, KILLS, SEED = 5, 20, 17
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    arguments = parser.parse_args()
+    os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
+    for part in arguments.only:
+        PARTS[part](arguments)
+
+
+def methods(arguments: argparse.Namespace) -> None:
+    """Bits per byte of Polish and English after the same megabyte of Polish, without replay, by what moves."""
+    measured: dict[str, dict[int, dict[str, Any]]] = {}
+    for seed, (method, settings) in product(arguments.seeds, METHODS.items()):
+        overrides = {"seed": seed, **{f"pretrain.{key}": value for key, value in settings.items()}}
+        step = run(arguments, f"{method}-{seed}".replace(", ", "-").replace(" ", "-"), overrides)["pretrain"]
+        figures = step["figures"]
+        last = figures["held_out_curve"][-1]["bits_per_byte"]
+        measured.setdefault(method, {})[seed] = {
+            **last,
+            "start": figures["held_out_curve"][0]["bits_per_byte"],
+            "trainable_share": figures["trainable_share"],
+            "peak_memory_bytes": step["peak_memory_bytes"],
+            "tokens_per_second": figures["tokens_per_second"],
+            "bytes": figures["bytes"],
+        }
+        table = {
+            name: {
+                **{key: interval([found[key] for found in runs.values()]) for key in ("target", "replay")},
+                "trainable_share": next(iter(runs.values()))["trainable_share"],
+                "peak_memory_bytes": median(found["peak_memory_bytes"] for found in runs.values()),
+            }
+            for name, runs in measured.items()
+        }
+        record("training", "methods", {"settings": METHODS, "runs": measured, "table": table})
+        print(method, seed, measured[method][seed], flush=True)
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Tokens a second, each contender in a process of its own, in turn; all but the last with the same allocator."""
+    run(arguments, "speed", {"seed": SEED, "pretrain.budget_bytes": 1e5})
+    places = [arguments.store / "runs" / "speed" / step for step in ("graft", "pack", "corpus")]
+    kept, plain = {**os.environ, **KEEP_FREED_MEMORY}, dict(os.environ)
+    contenders = {
+        "lingraft": ("lingraft", kept),
+        "bare loop": ("bare", kept),
+        "TRL": ("trl", kept),
+        "bare loop, default allocator": ("bare", plain),
+    }
+    rates: dict[str, list[float]] = {}
+    for _, (name, (kind, environment)) in product(range(ROUNDS), contenders.items()):
+        command = [sys.executable, HERE / "training_speed.py", kind, *map(str, places)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(name, done.stderr.splitlines()[-1:], flush=True)
+            continue
+        rates.setdefault(name, []).append(float(done.stdout.split()[-1]))
+        print(name, rates[name][-1], flush=True)
+    ratios = {
+        name: median(ours / theirs for ours, theirs in zip(rates["lingraft"], found, strict=True))
+        for name, found in rates.items()
+    }
+    record("training", "speed", {"tokens_per_second": rates, "lingraft_against": ratios})
+
+
+def resume(arguments: argparse.Namespace) -> None:
+    """A training of 16 steps that writes a checkpoint after each, killed at 20 moments drawn at random."""
+    run(arguments, "speed", {"seed": SEED, "pretrain.budget_bytes": 1e5})
+    places = [str(arguments.store / "runs" / "speed" / step) for step in ("graft", "pack", "corpus")]
+    draw, kills = random.Random(SEED), []
+    with tempfile.TemporaryDirectory() as folder:
+        whole = train(places, Path(folder, "whole"))
+        expected = weights(Path(folder, "whole"))
+        for number in range(KILLS):
+            after, place = draw.uniform(0, whole), Path(folder, str(number))
+            ended = train(places, place, kill_after=after) is not None
+            checkpoints = sorted(path.name for path in place.glob("scratch/checkpoint-*/complete.json"))
+            if not ended:
+                train(places, place)
+            kills.append({"seconds": after, "whole_checkpoints": len(checkpoints), "same": weights(place) == expected})
+            print(kills[-1], flush=True)
+    same = sum(one["same"] for one in kills)
+    record("training", "resume", {"whole_seconds": whole, "kills": kills, "bit_identical": same})
+
+
+def train(places: list[str], folder: Path, kill_after: float | None = None) -> float | None:
+    """Seconds of a training in a process of its own, or None when it was killed before it ended."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, __file__, "--one", str(folder), *places], stderr=subprocess.DEVNULL)
+    try:
+        if process.wait(timeout=kill_after):
+            raise RuntimeError(f"the training in {folder} failed")
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+    return time.perf_counter() - began
+
+
+def one(folder: Path, model: Path, packed: Path, corpus: Path) -> None:
+    """The training that is killed."""
+    short = replace(SETTINGS, batch_tokens=2048, budget_tokens=16 * 2048, checkpoint_minutes=0.0)
+    pretrain(model, packed, corpus, folder, short)
+
+
+def weights(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+PARTS = {"methods": methods, "speed": speed, "resume": resume}
+
+
+def run(arguments: argparse.Namespace, name: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Carry out the recipe; every step's manifest."""
+    settings = {
+        "language": "pl",
+        "corpus.target": json.dumps([{"path": str(arguments.data.resolve() / TEXTS["pl"])}]),
+        **overrides,
+    }
+    parts = [part for key, value in settings.items() for part in ("-s", f"{key}={value}")]
+    subprocess.run([*LINGRAFT, "run", RECIPE, "--store", arguments.store, "--name", name, *parts], check=True)
+    return show(arguments.store, name)
+
+
+def show(store: Path, name: str) -> dict[str, Any]:
+    """Every step's manifest of a run."""
+    command = [*LINGRAFT, "show", name, "--json", "--store", store]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["steps"]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        one(*map(Path, sys.argv[2:]))
+    else:
+        main()
