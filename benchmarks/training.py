@@ -33,14 +33,14 @@ RECIPE = HERE / "initialization.yaml"
 LORA = {"lora.rank": 32, "lora.alpha": 64.0, "lr": 1e-3}
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"train": "full"},
-    "full, new rows at 10 times the rate": {"train": "full", "new_rows.lr": 3e-3},
-    "full, muon": {"train": "full", "optimizer": "muon"},
     "lora, new rows": {"train": "lora", **LORA},
+    "rows": {"train": "rows", "lr": 3e-3},
     "lora, whole tables": {"train": "lora", "lora.tables": "full", **LORA},
     "qlora, new rows": {"train": "qlora", **LORA},
-    "rows": {"train": "rows", "lr": 3e-3},
     "embeddings": {"train": "embeddings", "lr": 1e-3},
     "top_bottom": {"train": "top_bottom"},
+    "full, new rows at 10 times the rate": {"train": "full", "new_rows.lr": 3e-3},
+    "full, muon": {"train": "full", "optimizer": "muon"},
 }
 ROUNDS, KILLS, SEED = 5, 20, 17
 
