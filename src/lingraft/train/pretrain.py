@@ -19,7 +19,7 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, experts, loss, mix, quantize
+from . import checkpoints, experts, hardware, loss, mix, quantize
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, sequence_bytes
@@ -150,6 +150,7 @@ def pretrain(
     trainable.finish()
     if arguments.should_save:
         _save(trained, dtype, model, folder)
+    flops = training_flops(trained, taken * settings.batch_tokens, moved["trainable_share"])
     return {
         "train": settings.train,
         "processes": launch.num_processes(),
@@ -167,8 +168,9 @@ def pretrain(
         },
         "steps_left_out": guard.left_out,
         "forgetting": alarms(trainer.state),
-        "flops": training_flops(trained, taken * settings.batch_tokens, moved["trainable_share"]),
+        "flops": flops,
         **meter.figures(),
+        **hardware.utilization(flops, meter.figures()["seconds"], launch.num_processes(), settings.precision),
         "curve": meter.curve(),
         "held_out_curve": meter.held_out_curve(),
     }
