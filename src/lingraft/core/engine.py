@@ -130,14 +130,15 @@ def _in_process(step: Step, job: Job, store: Store, run: Run, screen: Progress, 
     """Run the stage in a process of its own; its figures and peak memory."""
     here, there = server.Pipe(duplex=False)
     process = server.Process(target=_work, args=(step.stage.run, job, there), name=step.name)
-    process.start()
-    there.close()
     try:
+        process.start()
+        there.close()
         result = _listen(here, process.sentinel, step, run, screen)
     except KeyboardInterrupt:
-        process.terminate()  # a training writes a checkpoint first; of the other steps what is on disk stays
-        _listen(here, process.sentinel, step, run, screen)
-        process.join()
+        if process.pid is not None:
+            process.terminate()  # a training writes a checkpoint first; of the other steps what is on disk stays
+            _listen(here, process.sentinel, step, run, screen)
+            process.join()
         raise
     process.join()
     if result is None or "error" in result:

@@ -17,7 +17,14 @@ KINDS = {
 }
 
 # What the processes of the steps need and is slow to import: the fork server has it ready for all of them.
-PRELOAD = ("torch", "transformers.models.auto.modeling_auto", "transformers.trainer", "pyarrow.parquet", "pandas")
+PRELOAD = (
+    "lingraft.core.quiet",
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.trainer",
+    "pyarrow.parquet",
+    "pandas",
+)
 
 
 def table() -> dict[str, Stage]:
