@@ -374,3 +374,12 @@ def test_several_gpus_in_one_process_are_refused(
         match=r"shows 2 GPUs, and one process uses one(.|\n)*CUDA_VISIBLE_DEVICES=0(.|\n)*torchrun --npr",
     ):
         pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)
+
+
+@pytest.mark.parametrize(("name", "what"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")])
+def test_launchers_that_divide_the_model_are_refused(
+    name: str, what: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(InputError, match=rf"the launcher asks for {what}, (.|\n)*torchrun"):
+        pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)

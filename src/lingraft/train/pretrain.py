@@ -1,6 +1,7 @@
 """Continued pretraining on packed, mixed streams with Hugging Face's Trainer."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ def pretrain(
     Checkpoints stand in `scratch` below the folder.
     """
     _check_one_gpu()
+    _check_whole_copies()
     batch_sequences, micro = _batch(settings, launch.num_processes())
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
@@ -245,6 +247,16 @@ def _check_one_gpu() -> None:
             remedy="Choose it: CUDA_VISIBLE_DEVICES=0 lingraft run ...; or start a process for each: "
             f"torchrun --nproc-per-node {torch.cuda.device_count()} -m lingraft run ...",
         )
+
+
+def _check_whole_copies() -> None:
+    """Each process holds all weights; a launcher that shards them would have checkpoints of parts."""
+    for name, what in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
+        if os.environ.get(name, "false").lower() == "true":
+            raise InputError(
+                f"the launcher asks for {what}, and a training here does not divide the model among processes.",
+                remedy="Start it with torchrun; qlora, lora or a smaller micro_batch_sequences need less memory.",
+            )
 
 
 def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
