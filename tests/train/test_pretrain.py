@@ -264,6 +264,22 @@ def test_micro_batches_add_up(
         torch.testing.assert_close(tensor, trained.weights[name], atol=2e-4, rtol=0)
 
 
+def test_gradient_checkpointing_changes_nothing(
+    trained: Trained, tiny_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    pretrain(tiny_base, packed, corpus, tmp_path, dataclasses.replace(settings, gradient_checkpointing=True))
+    for name, tensor in load_file(tmp_path / "model.safetensors").items():
+        torch.testing.assert_close(tensor, trained.weights[name], atol=2e-4, rtol=0)
+
+
+def test_noise_on_embeddings_is_for_training_alone(
+    trained: Trained, tiny_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    figures = pretrain(tiny_base, packed, corpus, tmp_path, dataclasses.replace(settings, neftune_alpha=5.0))
+    assert figures["curve"][0]["loss"] != trained.figures["curve"][0]["loss"]
+    assert figures["held_out_curve"][0] | {"seconds": 0} == trained.figures["held_out_curve"][0] | {"seconds": 0}
+
+
 def test_killed_and_resumed_is_as_undisturbed(
     killed: Path, trained: Trained, tiny_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
 ) -> None:

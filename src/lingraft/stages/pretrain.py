@@ -93,6 +93,12 @@ class Pretrain(StageConfig):
     warmup_share: float = Field(0.01, ge=0, lt=1, description="Of all steps, those in which lr rises.")
     weight_decay: float = Field(0.1, ge=0, description="Of all weights but norms and biases.")
     max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are clipped to it.")
+    gradient_checkpointing: bool = Field(
+        False, description="Keep the inputs of layers alone and compute the rest again: less memory, a third more time."
+    )
+    neftune_alpha: float | None = Field(
+        None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
+    )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")

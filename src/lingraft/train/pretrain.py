@@ -70,6 +70,8 @@ def pretrain(
         gradient_accumulation_steps=batch_sequences // (micro * launch.num_processes()),
         max_steps=steps,
         max_grad_norm=settings.max_grad_norm,
+        activation_checkpointing=settings.gradient_checkpointing,
+        neftune_noise_alpha=settings.neftune_alpha,
         bf16=settings.precision == "bf16",
         train_sampling_strategy="sequential",
         dataloader_pin_memory=torch.cuda.is_available(),

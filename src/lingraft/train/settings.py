@@ -71,6 +71,8 @@ class Settings:
     train: str = "full"
     decay_share: float = 0.1
     optimizer: str = "adamw"
+    gradient_checkpointing: bool = False
+    neftune_alpha: float | None = None
     lora: Lora = field(default_factory=Lora)
     new_rows: NewRows = field(default_factory=NewRows)
     forgetting: Forgetting = field(default_factory=Forgetting)
