@@ -187,3 +187,21 @@ def test_what_the_tokenizer_gains_and_what_was_tried_stand_on_the_page(report, t
         assert said in page, said
     report["tokenizer"]["text"]["harmful"] = "It cuts <English> otherwise."
     assert "It cuts &lt;English&gt; otherwise." in write(report, tmp_path).read_text(encoding="utf-8")
+
+
+def test_what_the_guards_of_a_training_did(report, tmp_path):
+    def told():
+        page = html.unescape(without_scripts(write(report, tmp_path).read_text(encoding="utf-8")))
+        return " ".join(re.sub(r"<[^>]+>", "", page).split())
+
+    figures = report["training"][0]["figures"]
+    figures["proof"] = {"moved": 12, "stayed": 9, "moved_though_frozen": [], "did_not_move": []}
+    figures["steps_left_out"] = [412, 413]
+    figures["forgetting"] = [{"step": 700, "bytes": 186_200_000, "forgetting": 0.062, "action": "raise_replay"}]
+    page = told()
+    assert "12 of the model's tensors moved and 9 stayed as they were: those that should." in page
+    assert "2 steps were left out because their loss leapt, the first of them step 412." in page
+    assert "Forgetting: after 186 MB of text a byte of held-out English cost 6.2" in page
+    assert "The share of replay was raised from there on." in page
+    figures["proof"]["did_not_move"] = [HOSTILE]
+    assert "1 did what they should not, </script>" in told()

@@ -7,6 +7,7 @@ from typing import Any
 
 from .headline import language
 
+GUARDS = ("proof", "steps_left_out", "forgetting")
 MAX_POINTS = 600
 """Points of a drawn curve; a longer one is thinned."""
 
@@ -55,6 +56,7 @@ def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         drawn.append(
             {
                 "name": training["name"],
+                "guards": {name: training.get("figures", {}).get(name) for name in GUARDS},
                 "time_unit": unit,
                 "averaged": averaged,
                 "held_out": [
