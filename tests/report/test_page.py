@@ -203,5 +203,5 @@ def test_what_the_guards_of_a_training_did(report, tmp_path):
     assert "2 steps were left out because their loss leapt, the first of them step 412." in page
     assert "Forgetting: after 186 MB of text a byte of held-out English cost 6.2" in page
     assert "The share of replay was raised from there on." in page
-    figures["proof"]["did_not_move"] = [HOSTILE]
-    assert "1 did what they should not, </script>" in told()
+    figures["proof"]["did_not_move"] = ["lm_head.weight"]
+    assert "1 did what they should not, lm_head.weight for one." in told()
