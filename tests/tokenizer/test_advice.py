@@ -8,9 +8,9 @@ from transformers import AutoModelForCausalLM
 from lingraft.core.errors import InputError
 from lingraft.tokenizer import content, family, kind
 from lingraft.tokenizer.advice import advise, shape
-from lingraft.tokenizer.continued_bpe import Learned, learn
+from lingraft.tokenizer.continued_bpe import learn
 from lingraft.tokenizer.gain import EVIDENCE, Shape, curve, recommend
-from lingraft.tokenizer.method import Source
+from lingraft.tokenizer.method import Learned, Source
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ Purason et al. 2025, arXiv 2512.03989; the algorithm of Sennrich et al. 2016, ar
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice, pairwise
 from typing import Any
 
@@ -19,7 +18,7 @@ from lingraft.core.progress import SILENT, Progress
 
 from . import content, gain, kind, marks, words
 from .merging import FEWEST, Words, merge
-from .method import Extended, Source, Texts
+from .method import Extended, Learned, Source, Texts
 from .words import SAMPLE_DOCUMENTS
 
 # Where no pre-tokenizer keeps them apart: one mark for a space, then letters with their marks and joiners, or signs.
@@ -28,18 +27,6 @@ LETTERS_OR_SIGNS = regex.compile(r"▁?[\p{L}\p{M}\u200C\u200D]+|▁?[^\p{L}\p{M
 
 # The share of the target's characters that the vocabulary must have before pairs are learned; SentencePiece's own.
 CHARACTER_COVERAGE = 0.9995
-
-
-@dataclass(frozen=True)
-class Learned:
-    """New tokens in the order of their rank, as the model writes them, and the evidence for each."""
-
-    tokens: list[str]
-    counts: list[int]
-    """How often each was found in the target text when it was learned."""
-    held_out_tokens: list[int]
-    """What the held-out text costs with the first 0, 1, 2, ... new tokens; one entry more than there are tokens."""
-    figures: dict[str, Any]
 
 
 def learn(

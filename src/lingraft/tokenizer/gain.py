@@ -1,10 +1,9 @@
 """What each further token gains on held-out text, and what it costs a model."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .continued_bpe import Learned
+from .method import Learned
 
 LADDER = (0, 250, 500, 1000, 2000, 4000, 8000, 12_000, 16_000, 24_000, 32_000, 48_000, 64_000)
 EVIDENCE = 100
@@ -25,7 +24,7 @@ class Shape:
     tied: bool
 
 
-def curve(learned: "Learned", num_bytes: int, model: Shape | None) -> list[dict[str, Any]]:
+def curve(learned: Learned, num_bytes: int, model: Shape | None) -> list[dict[str, Any]]:
     """The points of a round number of new tokens, and the last: gain on held-out text of `num_bytes`, and cost.
 
     `flops_per_byte` is that of a forward pass, two for each weight that a token meets (attention left out);
@@ -49,7 +48,7 @@ def curve(learned: "Learned", num_bytes: int, model: Shape | None) -> list[dict[
     return points
 
 
-def recommend(learned: "Learned", num_bytes: int, model: Shape | None) -> dict[str, Any]:
+def recommend(learned: Learned, num_bytes: int, model: Shape | None) -> dict[str, Any]:
     """The smallest vocabulary within 1 % of the cheapest forward pass per byte, of those whose tokens have evidence.
 
     Learned tokens come in the order of their counts, so those with evidence are the first ones.
@@ -67,6 +66,6 @@ def recommend(learned: "Learned", num_bytes: int, model: Shape | None) -> dict[s
     }
 
 
-def _flops_per_byte(size: int, learned: "Learned", num_bytes: int, model: Shape | None) -> float:
+def _flops_per_byte(size: int, learned: Learned, num_bytes: int, model: Shape | None) -> float:
     weights = 1 if model is None else model.body_parameters + model.hidden_size * (model.rows + size)
     return 2 * weights * learned.held_out_tokens[size] / num_bytes

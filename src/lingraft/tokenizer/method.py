@@ -33,6 +33,18 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """New tokens in the order of their rank, as the model writes them, and the evidence for each."""
+
+    tokens: list[str]
+    counts: list[int]
+    """How often each was found in the target text when it was learned."""
+    held_out_tokens: list[int]
+    """What the held-out text costs with the first 0, 1, 2, ... new tokens; one entry more than there are tokens."""
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Extended:
     """The new tokenizer and how it came about."""
 
