@@ -205,3 +205,14 @@ def test_what_the_guards_of_a_training_did(report, tmp_path):
     assert "The share of replay was raised from there on." in page
     figures["proof"]["did_not_move"] = ["lm_head.weight"]
     assert "1 did what they should not, lm_head.weight for one." in told()
+
+
+def test_energy_stands_with_how_it_was_counted(report, tmp_path):
+    page = " ".join(write(report, tmp_path).read_text(encoding="utf-8").split())
+    assert "1.23 kWh" in page
+    assert "817 g CO₂, cost 0.310" in page
+    assert "the processor estimated from its load, memory estimated; CO₂ at 662 g a kWh, the mean of POL." in page
+    report["training"][0]["figures"]["energy"] = None
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    assert "not counted" in page
+    assert "Energy is counted where codecarbon is installed" in page

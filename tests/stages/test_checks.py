@@ -82,6 +82,15 @@ def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.Monk
             ["pretrain.mix={target: 0.75, replay: 0.5}"],
             r"stages\.pretrain: the shares of the mix sum to 1\.25, not 1",
         ),
+        (
+            ["pretrain.sequence_schedule=[{until: 0.5, tokens: 100}]"],
+            r"sequence_schedule: sequences of 256 tokens cannot be cut into ones of 100\.\n  Choose lengths",
+        ),
+        (
+            ["pretrain.sequence_schedule=[{until: 0.5, tokens: 64}, {until: 0.4, tokens: 128}]"],
+            "stages.pretrain: the parts of sequence_schedule must end one after the other",
+        ),
+        (["pretrain.energy.country=Poland"], r"stages\.pretrain\.energy\.country: string should match pattern"),
         (["pretrain.lora.rnk=3"], r"stages\.pretrain\.lora\.rnk: .*rank"),
         (["pretrain.budget_bytes=0", "pretrain.epochs="], r"stages\.pretrain\.budget_bytes: .*greater than 0"),
         (["graft.strategy=subword"], "stages.graft.strategy: input should be .*'subwords'.* \\(got 'subword'\\)"),

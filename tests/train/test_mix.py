@@ -1,11 +1,14 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lingraft.core.errors import StageError
 from lingraft.train.mix import Mixture, order
+from lingraft.train.pack import Shard
 
+SIZE = 32
 SIZES = {"target": np.arange(100, 137), "replay": np.arange(50, 61)}
 
 
@@ -83,7 +86,27 @@ def test_share_of_a_stream_without_text() -> None:
         )
 
 
-def test_mixture_reads_the_rows_in_order() -> None:
-    shards = [[{"input_ids": (stream, sequence)} for sequence in range(3)] for stream in range(2)]
-    mixture = Mixture(shards, np.array([(1, 2), (0, 0), (1, 0)]))
-    assert [mixture[index]["input_ids"] for index in range(len(mixture))] == [(1, 2), (0, 0), (1, 0)]
+def test_mixture_reads_the_rows_in_order(packed: Path) -> None:
+    shards = [Shard(packed / name, SIZE, 2) for name in ("target", "replay")]
+    rows = [(1, 2), (0, 0), (1, 0)]
+    mixture = Mixture(shards, np.array(rows))
+    for index, (stream, sequence) in enumerate(rows):
+        for key, value in shards[stream][sequence].items():
+            assert mixture[index][key].tolist() == [value.tolist()]
+
+
+def test_pieces_are_the_sequences_of_a_shorter_length(packed: Path) -> None:
+    """Also those of the last sequence, which is padded."""
+    whole, short = Shard(packed / "target", SIZE, 2), Shard(packed / "target", SIZE // 4, 2)
+    rows = np.array([(0, sequence) for sequence in (len(whole) - 1, 0, 3, 4)])
+    mixture = Mixture([whole], rows, [(2, 4), (3, 2)])
+    assert [mixture[index]["input_ids"].shape for index in range(4)] == [(4, 8), (4, 8), (2, 16), (1, 32)]
+    for index in range(2):
+        for key, pieces in mixture[index].items():
+            assert len(pieces) == 4
+            for piece, values in enumerate(pieces):
+                number = 4 * int(rows[index, 1]) + piece
+                if number < len(short):
+                    assert values.tolist() == short[number][key].tolist()
+                elif key == "labels":
+                    assert set(values.tolist()) == {-100}

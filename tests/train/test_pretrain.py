@@ -25,7 +25,7 @@ from lingraft.evaluate import bits
 from lingraft.train.checkpoints import newest
 from lingraft.train.pack import Shard, pack, sequence_bytes
 from lingraft.train.pretrain import check_same_tokenizer, pretrain, training_flops, training_order
-from lingraft.train.settings import Settings
+from lingraft.train.settings import Settings, Shorter
 
 STEPS, BATCH_SEQUENCES, SIZE = 8, 8, 32
 KILLED_AT = 6
@@ -270,6 +270,25 @@ def test_gradient_checkpointing_changes_nothing(
     pretrain(tiny_base, packed, corpus, tmp_path, dataclasses.replace(settings, gradient_checkpointing=True))
     for name, tensor in load_file(tmp_path / "model.safetensors").items():
         torch.testing.assert_close(tensor, trained.weights[name], atol=2e-4, rtol=0)
+
+
+def test_shorter_sequences_first_show_the_same_text(
+    trained: Trained, tiny_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    scheduled = dataclasses.replace(settings, sequence_schedule=[Shorter(0.25, 4), Shorter(0.5, 16)])
+    figures = pretrain(tiny_base, packed, corpus, tmp_path, scheduled)
+    assert figures["bytes"] == trained.figures["bytes"]
+    assert figures["steps"] == trained.figures["steps"]
+    ours, theirs = ([point["loss"] for point in found["curve"]] for found in (figures, trained.figures))
+    assert ours[0] != pytest.approx(theirs[0], rel=1e-4)
+    with pytest.raises(InputError, match=r"sequences of 32 tokens cannot be cut into ones of 5\.\n  Choose lengths"):
+        pretrain(
+            tiny_base,
+            packed,
+            corpus,
+            tmp_path / "other",
+            dataclasses.replace(settings, sequence_schedule=[Shorter(0.25, 5)]),
+        )
 
 
 def test_noise_on_embeddings_is_for_training_alone(

@@ -49,6 +49,16 @@ def size(num_bytes: float | None) -> str:
     return MISSING if is_missing(num_bytes) else _scaled(num_bytes, ("bytes", "kB", "MB", "GB", "TB", "PB"))
 
 
+def energy(kwh: float | None) -> str:
+    """Energy in watt hours or their thousands: 3.21 kWh."""
+    return MISSING if is_missing(kwh) else _from_small(1000 * kwh, ("Wh", "kWh", "MWh", "GWh"))
+
+
+def mass(kg: float | None) -> str:
+    """Weight in grams, kilograms or tons: 817 g."""
+    return MISSING if is_missing(kg) else _from_small(1000 * kg, ("g", "kg", "t"))
+
+
 def amount(number: float | None) -> str:
     """A large number in thousands, millions, billions, trillions: 7.24 B."""
     return MISSING if is_missing(number) else _scaled(number, ("", "K", "M", "B", "T"))
@@ -94,6 +104,10 @@ def is_missing(value: object) -> bool:
     return value is None or isinstance(value, Undefined)
 
 
+def _from_small(number: float, units: tuple[str, ...]) -> str:
+    return f"{number:.2g} {units[0]}" if abs(number) < 10 else _scaled(number, units)
+
+
 def _scaled(number: float, units: tuple[str, ...]) -> str:
     power = 0
     while abs(number) >= 999.5 and power < len(units) - 1:
@@ -117,6 +131,8 @@ FILTERS = {
         percent,
         signed_percent,
         size,
+        energy,
+        mass,
         amount,
         duration,
         scientific,

@@ -62,6 +62,29 @@ class Alarm(BaseModel):
     )
 
 
+class Power(BaseModel):
+    """How energy is counted and priced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    country: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="Whose grid, in three letters: POL; the world's mean by default."
+    )
+    cpu_watts: float | None = Field(
+        None, gt=0, description="Of all processors at full load, where they have no counters; guessed by default."
+    )
+    price_per_kwh: float | None = Field(None, ge=0, description="In any currency.")
+
+
+class Cut(BaseModel):
+    """Shorter sequences for the first part of a training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    until: float = Field(gt=0, le=1, description="Share of the training that is done by then.")
+    tokens: int = Field(ge=8, description="Length of a sequence, a divisor of the pack stage's.")
+
+
 class Pretrain(StageConfig):
     """How long, on which mix, and how fast the weights move."""
 
@@ -99,11 +122,19 @@ class Pretrain(StageConfig):
     neftune_alpha: float | None = Field(
         None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
     )
+    sequence_schedule: list[Cut] = Field(
+        [], description="Shorter sequences first, as many tokens a step: [{until: 0.5, tokens: 512}]."
+    )
+    compile: bool = Field(False, description="Have torch compile the model: minutes at the start, faster steps.")
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
     forgetting: Alarm = Field(Alarm(), description="When too much of the replay language is lost.")
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
+    track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
+        ["tensorboard"], description="Where curves go on the way: a folder of the step, or these services."
+    )
+    energy: Power = Field(Power(), description="How energy is counted and priced, where codecarbon is installed.")
 
     @model_validator(mode="after")
     def _one_budget(self) -> "Pretrain":
@@ -113,6 +144,9 @@ class Pretrain(StageConfig):
             raise ValueError("the mix needs a share of target above 0")
         if abs(sum(self.mix.values()) - 1) > 1e-6:
             raise ValueError(f"the shares of the mix sum to {sum(self.mix.values()):g}, not 1")
+        ends = [part.until for part in self.sequence_schedule]
+        if ends != sorted(set(ends)):
+            raise ValueError("the parts of sequence_schedule must end one after the other")
         return self
 
 
@@ -141,15 +175,24 @@ def check(context: Check) -> None:
             where="train" if config.train == "rows" else "new_rows",
             remedy="Put the stages tokenizer and graft before it, or leave this out.",
         )
-    for where, chosen, needs in (
-        ("optimizer", config.optimizer, config.optimizer.endswith("8bit")),
-        ("train", config.train, config.train == "qlora"),
-    ):
-        if needs and find_spec("bitsandbytes") is None:
+    for part in config.sequence_schedule:
+        if sequence_tokens % part.tokens:
             raise RecipeError(
-                f"{chosen} needs bitsandbytes, which is not installed.",
+                f"sequences of {sequence_tokens} tokens cannot be cut into ones of {part.tokens}.",
+                where="sequence_schedule",
+                remedy=f"Choose lengths that divide {sequence_tokens}, or another pack.sequence_tokens.",
+            )
+    for where, chosen, needs, package, extra in (
+        ("optimizer", config.optimizer, config.optimizer.endswith("8bit"), "bitsandbytes", "gpu"),
+        ("train", config.train, config.train == "qlora", "bitsandbytes", "gpu"),
+        ("energy", "counting energy", config.energy != Power(), "codecarbon", "energy"),
+        *(("track", name, name != "tensorboard", name, "track") for name in config.track),
+    ):
+        if needs and find_spec(package) is None:
+            raise RecipeError(
+                f"{chosen} needs {package}, which is not installed.",
                 where=where,
-                remedy="pip install 'lingraft[gpu]'",
+                remedy=f"pip install 'lingraft[{extra}]'",
             )
     alarm = config.forgetting
     if alarm.limit is not None and not stages[config.corpus].replay:
@@ -224,16 +267,19 @@ def forecast(context: Check) -> Forecast:
 def run(job: Job) -> dict[str, Any]:
     """Train; see `lingraft.train.pretrain`."""
     from lingraft.tokenizer.id_ranges import in_ranges
+    from lingraft.train import energy
     from lingraft.train.pretrain import check_same_tokenizer, pretrain
-    from lingraft.train.settings import Forgetting, Lora, NewRows, Settings
+    from lingraft.train.settings import Energy, Forgetting, Lora, NewRows, Settings, Shorter
 
     config, model, data = job.config, job.inputs[job.config.model], job.inputs[job.config.data]
     check_same_tokenizer(model.folder, data.figures["tokenizer_sha256"])
     shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
     parts = {"lora": Lora, "new_rows": NewRows, "forgetting": Forgetting}
     settings = Settings(
-        **config.model_dump(include=shared - parts.keys()),
+        **config.model_dump(include=shared - parts.keys() - {"sequence_schedule", "energy"}),
         **{name: part(**getattr(config, name).model_dump()) for name, part in parts.items()},
+        sequence_schedule=[Shorter(**part.model_dump()) for part in config.sequence_schedule],
+        energy=Energy(**config.energy.model_dump()) if energy.installed() else None,
         sequence_tokens=data.figures["sequence_tokens"],
         seed=job.settings.seed,
     )
@@ -260,7 +306,7 @@ STAGE = Stage(
     run=run,
     uses=("seed",),
     shared=True,
-    no_effect=frozenset({"checkpoint_minutes"}),
+    no_effect=frozenset({"checkpoint_minutes", "track", "energy"}),
     check=check,
     forecast=forecast,
 )

@@ -69,7 +69,9 @@ class Meter(TrainerCallback):
     ) -> None:
         if "loss" not in logs:
             return
-        state.log_history[-1].update(self.position(state.global_step))
+        position = self.position(state.global_step)
+        logs.update(position)  # for the trackers, which come after
+        state.log_history[-1].update(position)
         entry = {key: value for key, value in state.log_history[-1].items() if key not in ("step", "epoch")}
         self.event("loss", state, entry)
 
@@ -125,15 +127,15 @@ class HeldOut(TrainerCallback):
         marks = np.linspace(0, ends[-1], self._points)
         self._steps = set(np.searchsorted(ends, marks).tolist())
         if state.global_step == 0:
-            self._measure(state, model)
+            self._measure(state, control, model)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any, **_: Any
     ) -> None:
         if state.global_step in self._steps:
-            self._measure(state, model)
+            self._measure(state, control, model)
 
-    def _measure(self, state: TrainerState, model: Any) -> None:
+    def _measure(self, state: TrainerState, control: TrainerControl, model: Any) -> None:
         began = time.monotonic()
         position = self._meter.position(state.global_step)
         model.eval()
@@ -143,7 +145,10 @@ class HeldOut(TrainerCallback):
             results[HELD_OUT + stream] = bits.bits_per_byte(records)
         model.train()
         load = {"expert_load": shares} if (shares := self._load.take()) else {}
-        state.log_history.append({"step": state.global_step, **position, **results, **load})
+        log_loss_too = control.should_log
+        self._meter.trainer.log({**position, **results})
+        control.should_log = log_loss_too
+        state.log_history[-1].update(load)
         self._meter.event("held_out", state, {**position, **results})
         self._meter.aside(time.monotonic() - began)
 

@@ -86,14 +86,18 @@ class _Passes:
 
 
 class Mixture(Dataset):
-    """The sequences of a training in their order; what a data loader reads."""
+    """The sequences of a training in their order; what a data loader reads.
 
-    def __init__(self, shards: list[Shard], rows: np.ndarray) -> None:
-        self._shards, self.rows = shards, rows
+    `pieces` says into how many shorter sequences those before a row are cut, as (row, pieces) in ascending order.
+    """
+
+    def __init__(self, shards: list[Shard], rows: np.ndarray, pieces: Sequence[tuple[int, int]] = ()) -> None:
+        self._shards, self.rows, self._pieces = shards, rows, pieces
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        """Every value of shape (pieces, tokens of a piece)."""
         stream, sequence = self.rows[index]
-        return self._shards[stream][sequence]
+        return self._shards[stream].pieces(sequence, next((num for row, num in self._pieces if index < row), 1))

@@ -158,8 +158,15 @@ class Shard:
         The labels leave out padding and every document's first token: nothing before it belongs to it. Positions
         restart at 0 at every document and at the sequence's start.
         """
-        size = self._sequence_tokens
-        first = index * size
+        return self._window(index * self._sequence_tokens, self._sequence_tokens)
+
+    def pieces(self, index: int, num_pieces: int) -> dict[str, np.ndarray]:
+        """The same tokens as shorter sequences of their own, each value of shape (num_pieces, tokens of a piece)."""
+        first, size = index * self._sequence_tokens, self._sequence_tokens // num_pieces
+        windows = [self._window(first + piece * size, size) for piece in range(num_pieces)]
+        return {key: np.stack([window[key] for window in windows]) for key in windows[0]}
+
+    def _window(self, first: int, size: int) -> dict[str, np.ndarray]:
         tokens = np.asarray(self._tokens[first : first + size], dtype=np.int64)
         begins = (
             self._starts[np.searchsorted(self._starts, first) : np.searchsorted(self._starts, first + size)] - first

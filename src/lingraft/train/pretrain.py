@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.tensorboard import SummaryWriter
 from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments
+from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import set_seed
 
 from lingraft.core import launch
@@ -22,12 +24,15 @@ from lingraft.tokenizer import family
 
 from . import checkpoints, experts, hardware, loss, mix, quantize
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
+from .energy import EnergyMeter
 from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, sequence_bytes
 from .processes import wait
 from .settings import Settings
 from .trainable import Trainable
 from .trainer import LanguageTrainer
+
+TENSORBOARD = "tensorboard"
 
 
 def pretrain(
@@ -54,7 +59,12 @@ def pretrain(
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows)
+    steps = len(rows) // batch_sequences
+    pieces = [
+        (math.ceil(part.until * steps) * batch_sequences, _num_pieces(part.tokens, settings.sequence_tokens))
+        for part in settings.sequence_schedule
+    ]
+    data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows, pieces)
     set_seed(settings.seed)
     trained, dtype = _load(model, settings, trust_remote_code)
     use_cache = trained.config.use_cache
@@ -63,7 +73,6 @@ def pretrain(
         trained.config.output_router_logits = True  # with it the model adds the loss that balances its experts
     trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
     chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
-    steps = len(rows) // batch_sequences
     arguments = TrainingArguments(
         output_dir=str(folder / SCRATCH),
         per_device_train_batch_size=micro,
@@ -78,7 +87,8 @@ def pretrain(
         save_strategy="no",
         save_total_limit=2,
         logging_steps=max(1, steps // 200),
-        report_to="none",
+        report_to=[name for name in settings.track if name != TENSORBOARD],
+        torch_compile=settings.compile,
         disable_tqdm=True,
         seed=settings.seed,
         ddp_find_unused_parameters=False,
@@ -102,6 +112,8 @@ def pretrain(
         settings.forgetting, trainable, folder / SCRATCH, set_replay_share, settings.mix.get("replay", 0.0), progress
     )
     meter = Meter(sizes, batch_sequences, settings.sequence_tokens, progress)
+    newest = checkpoints.newest(folder / SCRATCH, remove_others=arguments.should_save)
+    energy = None if settings.energy is None else EnergyMeter(settings.energy)
     trainer = LanguageTrainer(
         trainable,
         settings,
@@ -122,11 +134,16 @@ def pretrain(
             Checkpoints(settings.checkpoint_minutes),
             *([alarm] if settings.forgetting.limit is not None else []),
             stop,
+            *([energy] if energy is not None else []),
+            *(
+                [_board(folder / TENSORBOARD, newest)]
+                if TENSORBOARD in settings.track and arguments.should_save
+                else []
+            ),
             Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
         ],
     )
     meter.trainer = trainer
-    newest = checkpoints.newest(folder / SCRATCH, remove_others=arguments.should_save)
     wait()
     if newest is not None:
         progress.event("resumed", checkpoint=newest.name)
@@ -175,6 +192,7 @@ def pretrain(
         "flops": flops,
         **meter.figures(),
         **hardware.utilization(flops, meter.figures()["seconds"], launch.num_processes(), settings.precision),
+        "energy": None if energy is None else energy.figures(),
         "curve": meter.curve(),
         "held_out_curve": meter.held_out_curve(),
     }
@@ -217,6 +235,22 @@ def _batch(settings: Settings, num_processes: int) -> tuple[int, int]:
             remedy=f"Set batch_tokens to a multiple of {micro * num_processes * settings.sequence_tokens}.",
         )
     return batch_sequences, micro
+
+
+def _num_pieces(tokens: int, sequence_tokens: int) -> int:
+    pieces, rest = divmod(sequence_tokens, tokens)
+    if rest or not pieces:
+        raise InputError(
+            f"sequences of {sequence_tokens} tokens cannot be cut into ones of {tokens}.",
+            remedy=f"Choose lengths in sequence_schedule that divide {sequence_tokens}.",
+        )
+    return pieces
+
+
+def _board(folder: Path, newest: Path | None) -> TensorBoardCallback:
+    """TensorBoard's curves, without what came after the checkpoint that the training goes on from."""
+    done = int(newest.name.rpartition("-")[2]) if newest is not None else None
+    return TensorBoardCallback(SummaryWriter(folder, purge_step=None if done is None else done + 1))
 
 
 def check_same_tokenizer(model: Path, tokenizer_sha256: str) -> None:
@@ -290,8 +324,8 @@ def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
 
 
 def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """A batch of rows, every value of shape (rows, sequence_tokens)."""
-    return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+    """A batch of rows of the mixture, every value of shape (sequences, tokens of a sequence)."""
+    return {key: torch.from_numpy(np.concatenate([row[key] for row in rows])) for key in rows[0]}
 
 
 def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:

@@ -25,6 +25,15 @@ def mean(value: torch.Tensor) -> torch.Tensor:
     return value
 
 
+def total(value: float) -> float:
+    """The sum over all processes."""
+    if num_processes() == 1:
+        return value
+    found = torch.tensor(value, device="cuda" if distributed.get_backend() == "nccl" else "cpu", dtype=torch.float64)
+    distributed.all_reduce(found)
+    return found.item()
+
+
 def wait() -> None:
     """Go on when all are here."""
     if num_processes() > 1:

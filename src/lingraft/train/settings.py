@@ -48,6 +48,25 @@ class Forgetting:
 
 
 @dataclass(frozen=True)
+class Energy:
+    """How energy is counted and priced."""
+
+    country: str | None = None
+    """Three letters (ISO 3166) of the country whose grid it is from; the world's mean by default."""
+    cpu_watts: float | None = None
+    """Of all processors at full load, for machines without counters; guessed by default."""
+    price_per_kwh: float | None = None
+
+
+@dataclass(frozen=True)
+class Shorter:
+    """Sequences of so many tokens until a share of the training is done."""
+
+    until: float
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """How to train; the budget is one of bytes of text, tokens, or passes over the target."""
 
@@ -76,3 +95,10 @@ class Settings:
     lora: Lora = field(default_factory=Lora)
     new_rows: NewRows = field(default_factory=NewRows)
     forgetting: Forgetting = field(default_factory=Forgetting)
+    sequence_schedule: Sequence[Shorter] = ()
+    """What comes before sequences of `sequence_tokens`."""
+    compile: bool = False
+    track: Sequence[str] = ()
+    """Of tensorboard, wandb, trackio."""
+    energy: Energy | None = None
+    """None counts none."""
