@@ -138,3 +138,27 @@ def test_what_bitsandbytes_is_missing_for(
 ) -> None:
     monkeypatch.setattr("lingraft.stages.pretrain.find_spec", lambda name: None)
     refused(tmp_path, f"pretrain: {where}: {chosen} needs bitsandbytes", f"pretrain.{where}={chosen}")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("pretrain.energy.country=POL", "pretrain: energy: counting energy needs codecarbon"),
+        (
+            "pretrain.track=[wandb]",
+            r"pretrain: track: wandb needs wandb, which is not installed\.\n  pip install 'ling",
+        ),
+    ],
+)
+def test_what_other_packages_are_missing_for(
+    override: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lingraft.stages.pretrain.find_spec", lambda name: None)
+    refused(tmp_path, said, override)
+
+
+def test_what_a_compiler_is_missing_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lingraft.stages.pretrain.which", lambda name: None)
+    refused(
+        tmp_path, r"pretrain: compile: torch compiles with a C\+\+ compiler, and none is found", "pretrain.compile=true"
+    )

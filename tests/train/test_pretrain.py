@@ -418,3 +418,17 @@ def test_launchers_that_divide_the_model_are_refused(
     monkeypatch.setenv(name, "true")
     with pytest.raises(InputError, match=rf"the launcher asks for {what}, (.|\n)*torchrun"):
         pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning")  # torch's own, when it compiles
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+def test_compiled_it_trains_the_same(
+    trained: Trained, tiny_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    compiled = dataclasses.replace(settings, compile=True)
+    figures = pretrain(tiny_base, packed, corpus, tmp_path, compiled)
+    assert [point["loss"] for point in figures["curve"]] == pytest.approx(
+        [point["loss"] for point in trained.figures["curve"]], rel=1e-3
+    )
+    assert figures["loss"] == "chunked"
+    assert set(load_file(tmp_path / "model.safetensors")) == set(trained.weights)

@@ -76,6 +76,7 @@ class ChunkedLoss:
     def _pass_on(self, hidden: torch.Tensor) -> torch.Tensor:
         return hidden if self._head.training else self._whole(hidden)
 
+    @torch.compiler.disable  # the number of labels changes from batch to batch
     def _loss(
         self,
         logits: torch.Tensor,
