@@ -88,6 +88,7 @@ def pretrain(
         save_total_limit=2,
         logging_steps=max(1, steps // 200),
         report_to=[name for name in settings.track if name != TENSORBOARD],
+        project="lingraft",
         torch_compile=settings.compile,
         disable_tqdm=True,
         seed=settings.seed,
