@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from lingraft.core.launch import SHARD
 from lingraft.train.pretrain import pretrain
 from lingraft.train.settings import Forgetting, Lora, NewRows, Settings
 
@@ -41,16 +42,24 @@ Together = Callable[..., list[tuple[int, dict[str, Any] | None]]]
 
 
 @pytest.fixture
-def together(tiny_base: Path, tiny_untied_base: Path, packed: Path, corpus: Path) -> Together:
-    def run(folder: Path, settings: Settings, tied: bool = True, tokens: float = 1e9) -> list[Any]:
+def together(tiny_base: Path, packed: Path, corpus: Path) -> Together:
+    def run(
+        folder: Path, settings: Settings, base: Path = tiny_base, tokens: float = 1e9, sharded: bool = False
+    ) -> list[Any]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        base = tiny_base if tied else tiny_untied_base
         given = pickle.dumps(((base, packed, corpus, folder, settings), {"new_ids": NEW}, tokens))
         processes = []
         for rank in range(2):
-            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            place = {
+                SHARD: sharded,
+                "RANK": rank,
+                "LOCAL_RANK": rank,
+                "WORLD_SIZE": 2,
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+            }
             process = subprocess.Popen(
                 [sys.executable, "-c", DRIVER],
                 env={**os.environ, **{name: str(value) for name, value in place.items()}, "OMP_NUM_THREADS": "1"},
@@ -72,6 +81,7 @@ def together(tiny_base: Path, tiny_untied_base: Path, packed: Path, corpus: Path
     return run
 
 
+@pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize(
     ("changes", "tied"),
     [
@@ -82,6 +92,7 @@ def together(tiny_base: Path, tiny_untied_base: Path, packed: Path, corpus: Path
 def test_two_processes_train_as_one(
     changes: dict[str, Any],
     tied: bool,
+    sharded: bool,
     together: Together,
     tiny_base: Path,
     tiny_untied_base: Path,
@@ -93,7 +104,7 @@ def test_two_processes_train_as_one(
     changed = dataclasses.replace(settings, micro_batch_sequences=2, **changes)
     base = tiny_base if tied else tiny_untied_base
     alone = pretrain(base, packed, corpus, tmp_path / "one", changed, new_ids=NEW)
-    (_, first), (_, second) = together(tmp_path / "two", changed, tied)
+    (_, first), (_, second) = together(tmp_path / "two", changed, base, sharded=sharded)
     assert first["processes"] == 2
     for ours, theirs in zip(first["curve"], alone["curve"], strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3)
