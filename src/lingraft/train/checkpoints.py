@@ -40,23 +40,29 @@ def save(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         written += tensor.numel() * tensor.element_size()
     writer = HuggingFaceStorageWriter(str(folder), fqn_to_index_mapping=files, save_distributed=True)
     detached = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    with _one_process_told():
+    with _plainly():
         dcp.save(detached, storage_writer=writer)
 
 
 def load(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Fill the tensors, sharded or whole, with what any number of processes has saved."""
     detached = {name: tensor.detach() for name, tensor in tensors.items()}
-    with _one_process_told():
+    with _plainly():
         dcp.load(detached, storage_reader=HuggingFaceStorageReader(str(folder)))
 
 
 @contextmanager
-def _one_process_told() -> Iterator[None]:
-    """It warns where there is one process, which is no mistake."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-        yield
+def _plainly() -> Iterator[None]:
+    """That there is one process is no warning, and an error of the disk stays one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
+            yield
+    except dcp.api.CheckpointException as error:
+        for cause, _ in error.failures.values():
+            if isinstance(cause, OSError):
+                raise cause from error
+        raise
 
 
 def save_training(folder: Path, named: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> None:

@@ -35,7 +35,7 @@ def make(model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: 
 
 
 def states(optimizer: torch.optim.Optimizer) -> dict[torch.nn.Parameter, dict[str, Any]]:
-    """What an optimizer, also one that Accelerate has wrapped, keeps for each of its parameters; to read and to fill."""
+    """What an optimizer, wrapped by Accelerate or not, keeps for each of its parameters; to read and to fill."""
     inner = getattr(optimizer, "optimizer", optimizer)
     parts = inner.parts if isinstance(inner, MuonAndAdamW) else [inner]
     return {p: part.state[p] for part in parts for group in part.param_groups for p in group["params"]}

@@ -23,7 +23,7 @@ from . import checkpoints, experts, hardware, loss, mix, quantize, sharding
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, checksum, sequence_bytes
-from .processes import is_first, wait
+from .processes import is_first, lost_ones_told, wait
 from .settings import WITHOUT_EFFECT, Settings
 from .trainable import Trainable
 from .trainer import LanguageTrainer
@@ -137,7 +137,8 @@ def pretrain(
         checkpoints.require_same(newest, identity)
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    with lost_ones_told(folder):
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     taken = trainer.state.global_step
     if taken < steps and not alarm.stopped:
         raise StageError(

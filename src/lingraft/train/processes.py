@@ -1,7 +1,12 @@
 """What the processes of one training must agree on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import distributed
+
+from lingraft.core.errors import StageError
 
 
 def num_processes() -> int:
@@ -43,3 +48,19 @@ def total(value: torch.Tensor) -> torch.Tensor:
 def device() -> torch.device:
     """Where this process computes."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+@contextmanager
+def lost_ones_told(where: object) -> Iterator[None]:
+    """Raise StageError where a process that the others wait for has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        if num_processes() == 1 or not (isinstance(error, distributed.DistError) or "gloo" in str(error)):
+            raise
+        raise StageError(
+            "another process of this training has ended, or cannot be reached any more.",
+            where=where,
+            remedy="Its log, <rank>-log.txt beside the checkpoints, says why. Run the same command again, with any "
+            "number of processes: it goes on from the newest checkpoint.",
+        ) from error
