@@ -5,7 +5,7 @@ import os
 from .errors import InputError
 
 SHARD = "LINGRAFT_SHARD"
-"""The environment variable that says what `lingraft run --shard` says, for Python users."""
+"""The environment variable that says to Python what `--shard` says to the command line."""
 
 
 def rank() -> int:
@@ -15,6 +15,11 @@ def rank() -> int:
 
 def num_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def shard() -> None:
+    """Have the processes of this launch shard the model among them."""
+    os.environ[SHARD] = "true"
 
 
 def sharded() -> bool:
@@ -43,7 +48,7 @@ def sharded() -> bool:
                 remedy="Set fsdp_offload_params to false; more processes, qlora or lora need less memory.",
             )
         os.environ["ACCELERATE_USE_FSDP"] = "false"
-        os.environ[SHARD] = "true"
+        shard()
     return _is_set(SHARD) and num_processes() > 1
 
 

@@ -125,9 +125,9 @@ def pretrain(
                 experts.Load(trained),
             ),
             Checkpoints(settings.checkpoint_minutes),
+            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
             *([alarm] if settings.forgetting.limit is not None else []),
             stop,
-            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
         ],
     )
     meter.trainer = trainer

@@ -27,20 +27,17 @@ def shard(model: PreTrainedModel, precision: str) -> None:
     """
     first = distributed.get_rank() == 0
     whole = {name: p.detach() for name, p in model.named_parameters()} if first else {}
-    buffers = dict(model.named_buffers()) if first else {}
     _same_dtypes(model)
     mesh = init_device_mesh(device().type, (num_processes(),))
     bf16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
-    for layer in _layers(model):
+    for layer in layers(model):
         _materialize(layer)
         fully_shard(layer, mesh=mesh, mp_policy=bf16 if precision == "bf16" else MixedPrecisionPolicy())
     _materialize(model)
     fully_shard(model, mesh=mesh)
     for name, parameter in model.named_parameters():
         _scatter(whole.pop(name, None), parameter)
-    for name, buffer in model.named_buffers():
-        if first:
-            buffer.copy_(buffers[name])
+    for buffer in model.buffers():
         distributed.broadcast(buffer, src=0)
     for module in model.modules():
         if isinstance(module, FSDPModule):
@@ -67,15 +64,16 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def _layers(model: PreTrainedModel) -> list[torch.nn.Module]:
+def layers(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """What is gathered together; raises InputError where the model does not say."""
     names = set(model._no_split_modules or ())
-    layers = [module for module in model.modules() if type(module).__name__ in names]
-    if not layers:
+    found = [module for module in model.modules() if type(module).__name__ in names]
+    if not found:
         raise InputError(
             f"{type(model).__name__} does not say what its layers are, so that it cannot be sharded.",
             remedy="Start the processes without --shard: each then holds a whole copy.",
         )
-    return layers
+    return found
 
 
 def _same_dtypes(model: PreTrainedModel) -> None:
