@@ -98,6 +98,7 @@ def run(
     override: Override = None,
     store: StoreFolder = DEFAULT_STORE,
     name: Annotated[str | None, typer.Option(help="The run's name; the recipe's by default.")] = None,
+    shard: Annotated[bool, typer.Option("--shard", help="Of several processes each trains a part (FSDP2).")] = False,
 ) -> None:
     """Carry a recipe out. What is done is not done again; what was stopped goes on."""
     from rich.console import Console
@@ -110,6 +111,8 @@ def run(
     from lingraft.stages import PRELOAD
 
     with user_errors():
+        if shard:
+            launch.shard()
         loaded, steps = _plan(recipe, override, store)
         kept = Store(store)
         current = Run(kept, name or loaded.name)

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM
 
 from lingraft.core.outside import TextSource
 from lingraft.corpus.build import build
@@ -61,3 +63,27 @@ def settings() -> Settings:
         checkpoint_minutes=10,
         seed=7,
     )
+
+
+@pytest.fixture(scope="session")
+def mixture(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """A Mixtral of two layers with four experts, of which two are chosen."""
+    folder = tmp_path_factory.mktemp("mixture")
+    AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = MixtralConfig(
+        vocab_size=400,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        max_position_embeddings=128,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=2,
+    )
+    MixtralForCausalLM(config).to(torch.float32).save_pretrained(folder)
+    return folder

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, MixtralConfig, MixtralForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lingraft.core.errors import InputError
 from lingraft.corpus.shards import sample
@@ -20,30 +20,6 @@ NEW = list(range(380, 400))
 LORA = Lora(rank=4, alpha=8, dropout=0.0)
 
 Train = Callable[..., tuple[dict[str, Any], dict[str, torch.Tensor]]]
-
-
-@pytest.fixture(scope="module")
-def mixture(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
-    """A Mixtral of two layers with four experts, of which two are chosen."""
-    folder = tmp_path_factory.mktemp("mixture")
-    AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = MixtralConfig(
-        vocab_size=400,
-        hidden_size=64,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        num_local_experts=4,
-        num_experts_per_tok=2,
-        max_position_embeddings=128,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=2,
-    )
-    MixtralForCausalLM(config).to(torch.float32).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -330,12 +330,45 @@ def test_a_torn_checkpoint_is_passed_over(
 ) -> None:
     folder = tmp_path / "work"
     shutil.copytree(killed, folder)
-    torn = folder / SCRATCH / f"checkpoint-{KILLED_AT - 1}" / "trainable.safetensors"
+    (torn,) = (folder / SCRATCH / f"checkpoint-{KILLED_AT - 1}" / "state").glob("*.safetensors")
     torn.write_bytes(torn.read_bytes()[:-1])
     progress = Recorder()
     pretrain(tiny_base, packed, corpus, folder, settings, progress=progress)
     assert ("resumed", {"checkpoint": f"checkpoint-{KILLED_AT - 2}"}) in progress.events
     assert (folder / "model.safetensors").read_bytes() == (trained.folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "new_ids", "told"),
+    [
+        ({"lr": 1e-3, "seed": 8}, (), "lr, seed"),
+        ({"mix": {"target": 1.0}}, (), "mix, the text"),
+        ({"checkpoint_minutes": 3, "micro_batch_sequences": 2}, (399,), "the new tokens"),
+    ],
+)
+def test_a_checkpoint_of_another_training(
+    changes: dict[str, Any],
+    new_ids: tuple[int, ...],
+    told: str,
+    killed: Path,
+    tiny_base: Path,
+    packed: Path,
+    corpus: Path,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(killed, tmp_path / "work")
+    changed = dataclasses.replace(settings, **changes)
+    with pytest.raises(StageError, match=f"belongs to another training, different in {told}"):
+        pretrain(tiny_base, packed, corpus, tmp_path / "work", changed, new_ids=new_ids)
+
+
+def test_a_checkpoint_of_another_base(
+    killed: Path, tiny_untied_base: Path, packed: Path, corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(killed, tmp_path / "work")
+    with pytest.raises(StageError, match="belongs to another training, different in the base"):
+        pretrain(tiny_untied_base, packed, corpus, tmp_path / "work", settings)
 
 
 def test_newest_checkpoint(tmp_path: Path, killed: Path) -> None:
@@ -347,7 +380,7 @@ def test_newest_checkpoint(tmp_path: Path, killed: Path) -> None:
     (places[1] / "complete.json").unlink()
     assert newest(tmp_path / SCRATCH) == places[0]
     assert not places[1].exists()
-    (places[0] / "optimizer.pt").unlink()
+    (places[0] / "schedule.json").unlink()
     assert newest(tmp_path / SCRATCH) is None
 
 
@@ -408,15 +441,6 @@ def test_several_gpus_in_one_process_are_refused(
         InputError,
         match=r"shows 2 GPUs, and one process uses one(.|\n)*CUDA_VISIBLE_DEVICES=0(.|\n)*torchrun --npr",
     ):
-        pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)
-
-
-@pytest.mark.parametrize(("name", "what"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")])
-def test_launchers_that_divide_the_model_are_refused(
-    name: str, what: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(name, "true")
-    with pytest.raises(InputError, match=rf"the launcher asks for {what}, (.|\n)*torchrun"):
         pretrain(tmp_path, tmp_path, tmp_path, tmp_path, settings)
 
 

@@ -185,6 +185,7 @@ def test_what_does_not_move_is_told(tiny_base: Path, train: Train) -> None:
 def test_what_moves_though_frozen_is_told(tiny_base: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_base)
     trainable = Trainable(model, "rows", LORA, NewRows(), NEW)
+    trainable.begin()
     with torch.no_grad():
         trainable.new_rows[0] += 1
         model.model.norm.weight[3] += 1e-6

@@ -6,11 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lingraft.core.errors import InputError
 
-from .processes import total
+from .processes import device, total
 from .settings import Energy
 
 COUNTERS = Path("/sys/class/powercap/intel-rapl")
@@ -94,4 +95,6 @@ class EnergyMeter(TrainerCallback):
         if self._tracker is not None:
             self._tracker.flush()
         data = getattr(self._latest, "data", None)
-        return {part: self._before[part] + total(getattr(data, f"{part}_energy", 0.0)) for part in PARTS}
+        here = [getattr(data, f"{part}_energy", 0.0) for part in PARTS]
+        everywhere = total(torch.tensor(here, dtype=torch.float64, device=device())).tolist()
+        return {part: self._before[part] + kwh for part, kwh in zip(PARTS, everywhere, strict=True)}

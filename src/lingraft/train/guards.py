@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from lingraft.core.errors import StageError
 from lingraft.core.progress import Progress
 
+from . import checkpoints
 from .callbacks import HELD_OUT
 from .processes import mean
 from .settings import Forgetting
 from .trainable import Trainable
 
-WITHIN = "within_the_limit.safetensors"
+WITHIN = "within_the_limit"
 
 
 class LossGuard(TrainerCallback):
@@ -122,18 +122,14 @@ class ForgettingAlarm(TrainerCallback):
         elif action in ("stop", "roll_back"):
             control.should_training_stop = self.stopped = True
         if action == "roll_back":
-            saved = load_file(self._kept)
-            with torch.no_grad():
-                for name, parameter in self._trainable.named().items():
-                    parameter.copy_(saved[name])
+            checkpoints.load(self._kept, self._trainable.named())
         state.log_history.append(entry)
         self._progress.event("forgetting", optimizer_step=state.global_step, **entry)
         return control
 
     def _keep(self, state: TrainerState) -> None:
         if self._settings.action == "roll_back":
-            self._kept.parent.mkdir(parents=True, exist_ok=True)
-            save_file({name: p.detach() for name, p in self._trainable.named().items()}, self._kept)
+            checkpoints.save(self._kept, self._trainable.named())
 
 
 REPLAY = HELD_OUT + "replay"

@@ -107,7 +107,8 @@ def chunk(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast
         return None
     was_training = model.training
     model.eval()  # no dropout
-    kind = head.weight.device.type
+    device = next(model.parameters()).device
+    batch, kind = {name: tensor.to(device) for name, tensor in batch.items()}, device.type
     seen: list[torch.Tensor] = []
     hook = head.register_forward_hook(lambda *found: seen.append(found[-1]))
     with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=autocast):

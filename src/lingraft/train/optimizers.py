@@ -34,6 +34,13 @@ def make(model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: 
     return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
 
 
+def states(optimizer: torch.optim.Optimizer) -> dict[torch.nn.Parameter, dict[str, Any]]:
+    """What an optimizer, wrapped by Accelerate or not, keeps for each of its parameters; to read and to fill."""
+    inner = getattr(optimizer, "optimizer", optimizer)
+    parts = inner.parts if isinstance(inner, MuonAndAdamW) else [inner]
+    return {p: part.state[p] for part in parts for group in part.param_groups for p in group["params"]}
+
+
 def _groups(model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: Settings) -> list[dict[str, Any]]:
     names = set(get_parameter_names(model, [torch.nn.LayerNorm], list(NOT_DECAYED)))
     not_rest = {id(parameter) for parameter in apart}

@@ -137,6 +137,11 @@ def sequence_bytes(packed: Path, stream: str) -> np.ndarray:
     return np.load(path, allow_pickle=False) if path.exists() else np.zeros(0, dtype=np.int64)
 
 
+def checksum(packed: Path, stream: str) -> str:
+    """Of all tokens of a stream, as they were packed."""
+    return json.loads((packed / stream / SHARD).read_text(encoding="utf-8"))["checksum"]
+
+
 class Shard:
     """A packed stream as sequences of equal length; the last one is padded.
 

@@ -1,9 +1,8 @@
 """Continued pretraining on packed, mixed streams with Hugging Face's Trainer."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, experts, hardware, loss, mix, quantize
+from . import checkpoints, experts, hardware, loss, mix, quantize, sharding
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .energy import EnergyMeter
 from .guards import ForgettingAlarm, LossGuard, alarms
-from .pack import STREAMS, Shard, sequence_bytes
-from .processes import wait
-from .settings import Settings
+from .pack import STREAMS, Shard, checksum, sequence_bytes
+from .processes import is_first, lost_ones_told, wait
+from .settings import WITHOUT_EFFECT, Settings
 from .trainable import Trainable
 from .trainer import LanguageTrainer
 
@@ -54,7 +53,9 @@ def pretrain(
     Checkpoints stand in `scratch` below the folder.
     """
     _check_one_gpu()
-    _check_whole_copies()
+    is_sharded = launch.sharded()
+    if is_sharded:
+        _check_can_be_sharded(settings)
     batch_sequences, micro = _batch(settings, launch.num_processes())
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
@@ -65,14 +66,6 @@ def pretrain(
         for part in settings.sequence_schedule
     ]
     data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows, pieces)
-    set_seed(settings.seed)
-    trained, dtype = _load(model, settings, trust_remote_code)
-    use_cache = trained.config.use_cache
-    router_logits = getattr(trained.config, "output_router_logits", None)
-    if routed := bool(experts.routers(trained)):
-        trained.config.output_router_logits = True  # with it the model adds the loss that balances its experts
-    trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
-    chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
     arguments = TrainingArguments(
         output_dir=str(folder / SCRATCH),
         per_device_train_batch_size=micro,
@@ -95,6 +88,17 @@ def pretrain(
         ddp_find_unused_parameters=False,
         use_cpu=not torch.cuda.is_available(),
     )
+    set_seed(settings.seed)
+    trained, dtype = _load(model, settings, trust_remote_code, whole=not is_sharded or is_first())
+    use_cache = trained.config.use_cache
+    router_logits = getattr(trained.config, "output_router_logits", None)
+    if routed := bool(experts.routers(trained)):
+        trained.config.output_router_logits = True  # with it the model adds the loss that balances its experts
+    trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
+    if is_sharded:
+        sharding.shard(trained, settings.precision)
+    identity = _identity(settings, packed, trainable.begin(), new_ids)
+    chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
     held_out = {
         name: [text for text, _, _ in shards.sample(corpus, name, "held_out", settings.curve_documents)]
         for name in STREAMS
@@ -119,6 +123,7 @@ def pretrain(
         trainable,
         settings,
         guard,
+        identity,
         args=arguments,
         train_dataset=data,
         data_collator=collate,
@@ -133,6 +138,7 @@ def pretrain(
                 experts.Load(trained),
             ),
             Checkpoints(settings.checkpoint_minutes),
+            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
             *([alarm] if settings.forgetting.limit is not None else []),
             stop,
             *([energy] if energy is not None else []),
@@ -141,15 +147,16 @@ def pretrain(
                 if TENSORBOARD in settings.track and arguments.should_save
                 else []
             ),
-            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
         ],
     )
     meter.trainer = trainer
     wait()
     if newest is not None:
+        checkpoints.require_same(newest, identity)
         progress.event("resumed", checkpoint=newest.name)
     progress.start("training", steps * settings.batch_tokens, "tokens")
-    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    with lost_ones_told(folder):
+        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     taken = trainer.state.global_step
     if taken < steps and not alarm.stopped:
         raise StageError(
@@ -165,18 +172,23 @@ def pretrain(
     proof, moved = trainable.proof(), trainable.figures()
     if chunked is not None:
         chunked.undo()
-    if settings.train == "qlora":
-        trained, whole = _load(model, replace(settings, train="lora"), trust_remote_code)[0], trainable
-        trainable = Trainable(trained, "lora", settings.lora, settings.new_rows, new_ids)
-        whole.hand_over(trainable)
-    trainable.finish()
-    if arguments.should_save:
+    if is_sharded or settings.train == "qlora":
+        trained, parts = None, trainable
+        if not is_sharded or is_first():
+            as_plain = replace(settings, train="lora" if settings.train == "qlora" else settings.train)
+            trained, _ = _load(model, as_plain, trust_remote_code)
+            trainable = Trainable(trained, as_plain.train, settings.lora, settings.new_rows, new_ids)
+        parts.hand_over(trainable if trained is not None else None)
+    if trained is not None:
+        trainable.finish()
+    if is_first():
         _save(trained, dtype, model, folder)
-    flops = training_flops(trained, taken * settings.batch_tokens, moved["trainable_share"])
+    outline = _outline(model, dtype, trust_remote_code)
+    flops = training_flops(outline, taken * settings.batch_tokens, moved["trainable_share"])
     return {
         "train": settings.train,
         "processes": launch.num_processes(),
-        "parameters": sum(p.numel() for p in trained.parameters()),
+        "parameters": sum(p.numel() for p in outline.parameters()),
         **moved,
         "proof": proof,
         "loss": "chunked" if chunked else "the model's own",
@@ -286,32 +298,51 @@ def _check_one_gpu() -> None:
         )
 
 
-def _check_whole_copies() -> None:
-    """Each process holds all weights; a launcher that shards them would have checkpoints of parts."""
-    for name, what in (("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")):
-        if os.environ.get(name, "false").lower() == "true":
-            raise InputError(
-                f"the launcher asks for {what}, and a training here does not divide the model among processes.",
-                remedy="Start it with torchrun; qlora, lora or a smaller micro_batch_sequences need less memory.",
-            )
+def _check_can_be_sharded(settings: Settings) -> None:
+    what = {settings.train, settings.optimizer} & {"qlora", "adamw_8bit", "paged_adamw_8bit"}
+    if what:
+        raise InputError(
+            f"{' and '.join(sorted(what))} cannot be sharded: bitsandbytes works on whole tensors.",
+            remedy="Start the processes without --shard, each with a whole copy; or set train to lora and "
+            "optimizer to adamw.",
+        )
 
 
-def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[Any, torch.dtype]:
+def _identity(settings: Settings, packed: Path, base: str, new_ids: Sequence[int]) -> dict[str, Any]:
+    """What decides how a training goes, by name; `base` is a hash of the weights it starts from."""
+    found = {name: value for name, value in asdict(settings).items() if name not in WITHOUT_EFFECT}
+    text = {name: checksum(packed, name) for name in STREAMS if settings.mix.get(name)}
+    return {**found, "the base": base, "the text": text, "the new tokens": list(new_ids)}
+
+
+def _load(folder: Path, settings: Settings, trust_remote_code: bool, whole: bool = True) -> tuple[Any, torch.dtype]:
+    """The model and the precision it is stored in; with its values where `whole`, else on the meta device."""
     stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
     if settings.train == "qlora":
         model = quantize.load(folder, stored, trust_remote_code)
         _check_positions(model, settings, folder)
         return model, stored
     frozen = settings.train != "full" and settings.precision == "bf16"
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=stored if frozen else torch.float32,
-        local_files_only=True,
-        trust_remote_code=trust_remote_code,
-        use_safetensors=True,
-    )
+    dtype = stored if frozen else torch.float32
+    if whole:
+        model = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+        )
+    else:
+        model = _outline(folder, dtype, trust_remote_code)
     _check_positions(model, settings, folder)
     return model, stored
+
+
+def _outline(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> Any:
+    """The model without values, which need no memory."""
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
 def _check_positions(model: Any, settings: Settings, folder: Path) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 ALL_LINEAR = "all-linear"
+WITHOUT_EFFECT = ("checkpoint_minutes", "micro_batch_sequences", "gradient_checkpointing", "track", "energy")
+"""Settings that may change where a training goes on: they decide its speed and memory, not its result."""
 
 
 @dataclass(frozen=True)

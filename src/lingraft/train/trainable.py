@@ -1,5 +1,7 @@
 """Which weights move, and the proof that they did and no others."""
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +11,8 @@ from transformers import PreTrainedModel
 
 from lingraft.core.errors import InputError, StageError
 
-from . import experts, new_rows
+from . import experts, new_rows, sharding
+from .processes import total
 from .settings import ALL_LINEAR, Lora, NewRows
 
 NUM_END_LAYERS = 2
@@ -47,8 +50,18 @@ class Trainable:
         for parameter in self.named().values():
             parameter.data = parameter.data.float()
         separate = bool(new_ids) and (tables == "new" or (tables == "full" and own.own))
-        self.new_rows = [module.rows_ND for module in new_rows.part(model, new_ids)] if separate else []
+        self._separate = new_rows.part(model, new_ids) if separate else []
+        self._start: dict[str, int] = {}
+
+    @property
+    def new_rows(self) -> list[torch.nn.Parameter]:
+        """The rows of new tokens where they are a parameter of their own, by table."""
+        return [module.rows_ND for module in self._separate]
+
+    def begin(self) -> str:
+        """Keep what every tensor is before the first step, for the proof; a hash of all of it."""
         self._start = self._fingerprints()
+        return hashlib.sha256(json.dumps(self._start).encode()).hexdigest()
 
     def named(self) -> dict[str, torch.nn.Parameter]:
         """The parameters that move, by name."""
@@ -97,18 +110,20 @@ class Trainable:
             self.adapters.merge_and_unload(safe_merge=True)
 
     @torch.no_grad()
-    def hand_over(self, other: "Trainable") -> None:
-        """Give what moved to the same training of the same model in another precision."""
-        for mine, its in zip(self.named().values(), other.named().values(), strict=True):
-            its.copy_(mine)
+    def hand_over(self, other: "Trainable | None") -> None:
+        """Give what moved to the same training of the same model, plain and whole, in the process that has one."""
+        theirs = other.named() if other is not None else {}
+        for name, parameter in self.named().items():
+            values = sharding.whole(parameter)
+            if other is not None:
+                theirs[name].copy_(values)
 
     def _fingerprints(self) -> dict[str, int]:
-        """The sum of each tensor's bits as integers, which a change of any value changes."""
+        """The sum of each tensor's bits as integers, which a change of any value changes; of all processes' parts."""
         views = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-        return {
-            name: parameter.detach().view(views[parameter.element_size()]).sum(dtype=torch.int64).item()
-            for name, parameter in self.model.named_parameters()
-        }
+        parts = {name: sharding.local(parameter.detach()) for name, parameter in self.model.named_parameters()}
+        sums = torch.stack([part.view(views[part.element_size()]).sum(dtype=torch.int64) for part in parts.values()])
+        return dict(zip(parts, (total(sums) if sharding.is_sharded(self.model) else sums).tolist(), strict=True))
 
 
 class _Holder(torch.nn.Module):

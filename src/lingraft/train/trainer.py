@@ -1,27 +1,34 @@
 """The Trainer of transformers, which saves what moves and goes by our optimizers and schedules."""
 
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import PrinterCallback, Trainer
 
-from . import optimizers, schedules
+from lingraft.core.artifact import write_json
+
+from . import checkpoints, optimizers, schedules
 from .guards import LossGuard
+from .processes import is_first
 from .settings import Settings
 from .trainable import Trainable
 
-WEIGHTS, GUARD = "trainable.safetensors", "guard.json"
+GUARD, SCHEDULE = "guard.json", "schedule.json"
 
 
 class LanguageTrainer(Trainer):
-    """Trains the weights that are trainable; its checkpoints hold these alone."""
+    """Trains the weights that are trainable; its checkpoints hold these alone, and the `identity` of the training."""
 
-    def __init__(self, trainable: Trainable, settings: Settings, guard: LossGuard, **arguments: Any) -> None:
+    def __init__(
+        self, trainable: Trainable, settings: Settings, guard: LossGuard, identity: Mapping[str, Any], **arguments: Any
+    ) -> None:
         super().__init__(model=trainable.model, **arguments)
-        self.trainable, self.settings, self.guard = trainable, settings, guard
+        self.trainable, self.settings, self.guard, self.identity = trainable, settings, guard, identity
         self.add_callback(guard)
         self.remove_callback(PrinterCallback)
 
@@ -55,16 +62,29 @@ class LanguageTrainer(Trainer):
         return loss
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file({name: p.detach().contiguous() for name, p in self.trainable.named().items()}, folder / WEIGHTS)
-        self.guard.save(folder / GUARD)
+        if is_first():
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            self.guard.save(folder / GUARD)
+            checkpoints.identify(folder, self.identity)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        checkpoints.save_training(Path(output_dir), self.trainable.named(), self.optimizer)
+        if is_first():
+            write_json(Path(output_dir) / SCHEDULE, self.lr_scheduler.state_dict())
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
+        """The weights come with the optimizer's state, once there is an optimizer."""
         self.guard.load(Path(resume_from_checkpoint) / GUARD)
-        saved = load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        with torch.no_grad():
-            for name, parameter in self.trainable.named().items():
-                parameter.copy_(saved[name])
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
+        checkpoints.load_training(Path(checkpoint), self.trainable.named(), self.optimizer)
+        self.lr_scheduler.load_state_dict(json.loads((Path(checkpoint) / SCHEDULE).read_text(encoding="utf-8")))
+        for group, lr in zip(self.optimizer.param_groups, self.lr_scheduler.get_last_lr(), strict=True):
+            group["lr"] = lr
+
+    def _defer_fsdp_gradient_reduction(self) -> AbstractContextManager[None]:
+        """Sharded gradients are summed after every micro-batch: until the last, each process would hold whole ones."""
+        return nullcontext()
