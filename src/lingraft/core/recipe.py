@@ -104,7 +104,7 @@ def _base(source: yaml_source.Source, stage: Stage) -> StageConfig | None:
     values = source.data.get(BASE)
     if isinstance(values, dict):
         return _validate(source, BASE, stage.config, {"kind": BASE, **values})
-    source.mistake(BASE, "a recipe needs a base: {model: folder or hub id}, or {architecture: ...} for a new one.")
+    source.mistake(BASE, "a recipe needs a base: {model: folder or hub id} or {architecture: ...}.")
     return None
 
 

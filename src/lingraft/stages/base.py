@@ -86,7 +86,7 @@ def forecast(context: Check) -> Forecast:
 def run(job: Job) -> dict[str, Any]:
     """Link the base's files into the artifact, or make a new model there; figures of the model."""
     if job.config.architecture is not None:
-        from lingraft.train.architecture import make
+        from lingraft.train.from_scratch import make
 
         make(job.config.architecture, job.folder, job.settings.seed)
         return {**_identity_of_new(job.config), **describe(job.folder)}
@@ -132,7 +132,7 @@ def _uses(config: Base) -> tuple[str, ...]:
 
 
 def _configuration(config: Base) -> Any:
-    from lingraft.train.architecture import configuration
+    from lingraft.train.from_scratch import configuration
 
     return configuration(config.architecture)
 
@@ -142,7 +142,7 @@ def _identity_of_new(config: Base) -> dict[str, Any]:
 
 
 def _forecast_new(config: Base) -> Forecast:
-    from lingraft.train.architecture import skeleton
+    from lingraft.train.from_scratch import skeleton
 
     found = _configuration(config)
     keys = found.to_dict()

@@ -1,5 +1,6 @@
 """A new model from its architecture alone: random weights, and a tokenizer of bytes for its vocabulary to grow from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -85,7 +86,7 @@ def _config_class(architecture: Mapping[str, Any]) -> type[PreTrainedConfig]:
     known = [name for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if name in CONFIG_MAPPING]
     known = [name for name in known if "vocab_size" in _names(CONFIG_MAPPING[name])]
     if kind not in known:
-        what = "has no causal language model" if kind in CONFIG_MAPPING else "is not known to transformers"
+        what = "has no plain causal language model" if kind in CONFIG_MAPPING else "is not known to transformers"
         raise RecipeError(
             f'the model type "{kind}" {what}.' if kind is not None else "model_type is needed.",
             where=f"{WHERE}.model_type",
@@ -100,6 +101,7 @@ def _names(kind: type[PreTrainedConfig]) -> set[str]:
 
 
 def _check_keys(architecture: Mapping[str, Any], kind: type[PreTrainedConfig]) -> None:
+    sizes = {*SIZES, *(kind.attribute_map.get(size) for size in SIZES)}
     own = {*_names(kind) - {field.name for field in fields(PreTrainedConfig)}, "dtype"} - {*FROM_TOKENIZER}
     for key, value in architecture.items():
         where = f"{WHERE}.{key}"
@@ -111,8 +113,7 @@ def _check_keys(architecture: Mapping[str, Any], kind: type[PreTrainedConfig]) -
             )
         if key not in own and key != "model_type":
             raise RecipeError("this key is not known.", where=where, remedy=did_you_mean(key, sorted(own)))
-        size = kind.attribute_map.get(key, key) in SIZES or key in SIZES
-        if size and type(value) is int and value < 1:
+        if key in sizes and type(value) is int and value < 1:
             raise RecipeError(f"a size is 1 or more (got {value}).", where=where)
     dtype = architecture.get("dtype", DTYPES[0])
     if dtype not in DTYPES:
@@ -135,8 +136,6 @@ def _check_sizes(config: PreTrainedConfig) -> None:
             f"({sizes['num_local_experts']}).",
             where=WHERE,
         )
-    if getattr(config, "rope_parameters", None) and (sizes["head_dim"] or 0) % 2:
-        raise RecipeError(f"rotary positions need an even head_dim (got {sizes['head_dim']}).", where=WHERE)
 
 
 @torch.no_grad()
@@ -157,5 +156,5 @@ def _check_causal(model: PreTrainedModel) -> None:
 
 
 def _told(error: Exception) -> str:
-    """The last line of an error of a config class, which names the key and the value."""
-    return str(error.args[0] if error.args else error).strip().splitlines()[-1].strip()
+    """The last line of an error, which names the key and the value, without the error's class."""
+    return re.sub(r"^\w+Error: ", "", str(error.args[0]).strip().splitlines()[-1].strip())
