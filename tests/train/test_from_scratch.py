@@ -8,7 +8,13 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from lingraft.core.errors import RecipeError
+from lingraft.corpus import StreamTexts
+from lingraft.graft.surgery import initialize
+from lingraft.tokenizer import extend
 from lingraft.train import from_scratch
+from lingraft.train.pack import pack
+from lingraft.train.pretrain import pretrain
+from lingraft.train.settings import Settings
 
 LLAMA = {
     "model_type": "llama",
@@ -40,6 +46,25 @@ def test_a_new_model_loads_with_rows_for_bytes_and_control_tokens(architecture: 
         "tokenizer.json",
         "tokenizer_config.json",
     }
+
+
+@pytest.mark.parametrize("architecture", [LLAMA, MIXTRAL], ids=["dense", "experts"])
+def test_from_nothing_to_a_trained_model_twice(
+    architecture: dict[str, Any], corpus: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """All by the functions that adapt a model: its vocabulary grows, new rows are drawn, and text is learned."""
+    trained = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        from_scratch.make(architecture, folder / "base", seed=1)
+        extend(folder / "base", StreamTexts(corpus, "target", "train"), folder / "tokenizer", new_tokens=60)
+        figures = initialize(folder / "base", folder / "tokenizer", folder / "grafted", strategy="gaussian")
+        assert figures["new_row_norm"]["mean"] == pytest.approx(figures["old_row_norm"]["mean"], rel=0.05)
+        pack(corpus, folder / "grafted", folder / "packed", sequence_tokens=settings.sequence_tokens)
+        figures = pretrain(folder / "grafted", folder / "packed", corpus, folder / "trained", settings)
+        curve = [point["bits_per_byte"]["target"] for point in figures["held_out_curve"]]
+        assert curve[-1] < 0.95 * curve[0]
+        trained.append((folder / "trained" / "model.safetensors").read_bytes())
+    assert trained[0] == trained[1]
 
 
 def test_weights_are_drawn_as_transformers_draws_them_by_the_seed_alone(tmp_path: Path) -> None:
