@@ -17,6 +17,7 @@ import sys
 from itertools import product
 from pathlib import Path
 from statistics import mean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from record import record
@@ -88,9 +89,17 @@ def compare(data: Path, store: Path, recipes: list[str]) -> None:
         figures = run(store, name, name, [])
         steps = dict(Run(Store(store), name).artifacts())
         models[name], corpus = steps["export"].folder / "hf", steps["corpus"].folder
-        kept = ("parameters", "weight_bytes", "tokens", "bytes", "epochs", "seconds", "tokens_per_second", "curve")
+        kept = (
+            "parameters",
+            "weight_bytes",
+            "tokens",
+            "bytes",
+            "epochs",
+            "seconds",
+            "tokens_per_second",
+            "held_out_curve",
+        )
         made[name] = {key: figures["pretrain"][key] for key in kept if key in figures["pretrain"]}
-        made[name]["held_out_curve"] = figures["pretrain"]["held_out_curve"]
     english = find("en")
     unseen = [(text, kind) for kind, texts in other_texts(data).items() for text in texts]
     novels = evaluate.held_out(corpus, {"target": english}, NUM_BLOCKS)[0].texts
@@ -98,15 +107,25 @@ def compare(data: Path, store: Path, recipes: list[str]) -> None:
         evaluate.HeldOut("target", english, [text for text, _ in unseen], [kind for _, kind in unseen]),
         evaluate.HeldOut("replay", english, novels, ["novels"] * len(novels)),
     ]
-    folder = store / "bases"
-    folder.mkdir(exist_ok=True)
-    measured = evaluate.measure_bits(models, texts, folder, context_tokens=CONTEXT_TOKENS)
+    with TemporaryDirectory() as folder:
+        measured = evaluate.measure_bits(models, texts, Path(folder), context_tokens=CONTEXT_TOKENS)
     rows = evaluate.bits_table(measured, texts, seed=SEED)
     for row in rows:
+        row["source"] = "novels" if row["stream"] == "replay" else row["source"]
         row["unseen_by"] = "all" if row.pop("stream") == "target" else "all but the shipped base"
-        print(row["model"], row["unseen_by"], row["source"], f"{row['bits_per_byte']:.3f}", row["against_base"])
+    print(markdown(rows, list(models)))
     fertility = [row for row in evaluate.fertility_table(measured, texts) if row["stream"] == "target"]
     record("bases", "compare", {"made": made, "bits": rows, "fertility": fertility, "context_tokens": CONTEXT_TOKENS})
+
+
+def markdown(rows: list[dict[str, Any]], models: list[str]) -> str:
+    """A line for each kind of text, a column for each model, with intervals."""
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        figures = f"{row['bits_per_byte']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        cells.setdefault(f"{row['source']} (unseen by {row['unseen_by']})", []).append(figures)
+    head = ["| bits per byte | " + " | ".join(models) + " |", "|---" * (len(models) + 1) + "|"]
+    return "\n".join(head + [f"| {text} | {' | '.join(found)} |" for text, found in cells.items()])
 
 
 def run(store: Path, recipe: Any, name: str, overrides: list[str]) -> dict[str, Any]:
@@ -121,7 +140,7 @@ def other_texts(data: Path) -> dict[str, list[str]]:
     passages = [json.loads(line)["text"] for line in lines(data / "bench/lambada/eng.jsonl.gz")]
     english = data / "mono/eng"
     return {
-        "fiction since 1950": spread(passages, 400),
+        "modern fiction": spread(passages, 400),
         "encyclopedia": blocks("\n".join(lines(english / "wiki_demo.txt.gz"))),
         "web": blocks("\n".join(lines(english / "c4_demo.txt.gz"))),
         "plays of 1600": blocks("\n".join(lines(english / "tinyshakespeare.txt.gz"))),

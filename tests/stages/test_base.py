@@ -9,7 +9,7 @@ import pytest
 from lingraft.core.artifact import Store
 from lingraft.core.errors import LingraftError
 from lingraft.core.plan import Step, plan
-from lingraft.core.recipe import load
+from lingraft.core.recipe import json_schema, load
 from lingraft.core.stage import Job, Settings
 from lingraft.stages import base, table
 
@@ -182,6 +182,12 @@ def test_a_new_model_is_known_by_its_whole_config_and_the_seed(folder: Path) -> 
     assert planned(folder, SMALL, "base.architecture.tie_word_embeddings=false").fingerprint != before
     assert planned(folder, SMALL, "seed=18").fingerprint != before
     assert planned(folder).fingerprint == planned(folder, "seed=18").fingerprint
+
+
+def test_editors_are_told_of_both_ways() -> None:
+    schema = json_schema(table())["$defs"]["Base"]
+    assert schema["oneOf"] == [{"required": ["model"]}, {"required": ["architecture"]}]
+    assert {"model", "architecture"} < schema["properties"].keys()
 
 
 @pytest.mark.parametrize(
