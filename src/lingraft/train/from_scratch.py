@@ -123,19 +123,17 @@ def _check_keys(architecture: Mapping[str, Any], kind: type[PreTrainedConfig]) -
 def _check_sizes(config: PreTrainedConfig) -> None:
     """What transformers finds only when the model runs."""
     sizes = {name: getattr(config, name, None) for name in SIZES}
-    for larger, smaller in (("hidden_size", "num_attention_heads"), ("num_attention_heads", "num_key_value_heads")):
-        if larger == "hidden_size" and sizes["head_dim"]:
-            continue
+    pairs = [("num_attention_heads", "num_key_value_heads")]
+    if sizes["head_dim"] is None:  # with one the heads together may be wider or narrower than the model
+        pairs.append(("hidden_size", "num_attention_heads"))
+    for larger, smaller in pairs:
         if sizes[larger] and sizes[smaller] and sizes[larger] % sizes[smaller]:
             raise RecipeError(
                 f"{larger} ({sizes[larger]}) is no multiple of {smaller} ({sizes[smaller]}).", where=WHERE
             )
-    if (sizes["num_experts_per_tok"] or 0) > (sizes["num_local_experts"] or sizes["num_experts_per_tok"] or 0):
-        raise RecipeError(
-            f"num_experts_per_tok ({sizes['num_experts_per_tok']}) is more than num_local_experts "
-            f"({sizes['num_local_experts']}).",
-            where=WHERE,
-        )
+    active, experts = sizes["num_experts_per_tok"], sizes["num_local_experts"]
+    if active and experts and active > experts:
+        raise RecipeError(f"num_experts_per_tok ({active}) is more than num_local_experts ({experts}).", where=WHERE)
 
 
 @torch.no_grad()
