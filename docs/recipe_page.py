@@ -19,7 +19,7 @@ A recipe is a YAML file that says what is to be done. Under `stages` stand named
 also a kind of stage needs no `kind:`. The same kind may appear twice under two names.
 
 ```yaml
-base:     {model: folder-or-hub-id, revision: null, trust_remote_code: false}
+base:     {model: folder-or-hub-id, revision: null, trust_remote_code: false}   # or {architecture: {...}}
 language: pl      # BCP 47
 replay:   en      # the language that must not be lost; may be left out
 seed:     17

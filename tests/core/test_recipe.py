@@ -86,7 +86,11 @@ def test_an_optional_reference_may_be_missing(tmp_path: Path) -> None:
         ),
         ("  count:\n", "  count: {words: summary}\n", 'the stage "summary" does not come before this one'),
         ("summary: {}", "summary: {parts: []}", "stages.summary.parts: no stage is named; leave the key out for all"),
-        ("base: {model: none}", "base: none", "recipe.yaml:2: base: a recipe needs a base: {model: folder or hub id}."),
+        (
+            "base: {model: none}",
+            "base: none",
+            "recipe.yaml:2: base: a recipe needs a base: {model: folder or hub id} or",
+        ),
         ("base: {model: none}\n", "", "recipe.yaml:1: base: a recipe needs a base"),
         ("base: {model: none}", "base: {}", "recipe.yaml:2: base.model: this key is needed and is not there."),
         ("language: pl", "language: 2024-01-01", "language: a value of this kind (date) is not used in recipes."),

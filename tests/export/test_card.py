@@ -28,6 +28,13 @@ def test_card() -> None:
     assert body.endswith(f"```yaml\n{RECIPE}```\n")
 
 
+def test_a_new_model_has_no_base() -> None:
+    head, body = parts(card.write(None, "pl", "Polish", RESULTS, None, RECIPE))
+    assert "base_model" not in head
+    assert head["tags"] == ["lingraft", "pretraining"]
+    assert body.startswith("\n# Polish from scratch\n")
+
+
 def test_no_license_is_no_line() -> None:
     head, _ = parts(card.write("base", "pl", "Polish", "", None, RECIPE))
     assert "license" not in head

@@ -1,7 +1,7 @@
 import pytest
 
 from lingraft.report import summary
-from lingraft.report.headline import adapted_model, changes, sentence, verdict
+from lingraft.report.headline import adapted_model, changes, sentence, title, verdict
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,18 @@ def test_fertility_comes_from_the_tokenizer_where_it_was_not_evaluated(report):
 def test_without_the_base_nothing_is_claimed(report):
     report["evaluation"]["bits"] = [row for row in report["evaluation"]["bits"] if row["model"] != "base"]
     assert [c.unit for c in changes(report)] == ["bytes per token", "characters per second"]
+
+
+def test_a_new_model_is_not_compared_with_its_random_weights(report):
+    report["run"]["base"] |= {"model": "new llama", "from_scratch": True}
+    report["evaluation"] = {
+        "models": ["pretrain"],
+        "bits": [row | {"against_base": None} for row in report["evaluation"]["bits"] if row["model"] == "pretrain"],
+    }
+    assert title(report) == "Polish from scratch"
+    assert changes(report) == []
+    assert sentence(report) == "Held-out Polish takes 1.592 bits per byte; held-out English takes 1.207 bits per byte."
+    assert summary(report) == f"{sentence(report)}\n"
 
 
 def test_the_summary_is_a_markdown_table(report):

@@ -9,7 +9,7 @@ import pytest
 from lingraft.core.artifact import Store
 from lingraft.core.errors import LingraftError
 from lingraft.core.plan import Step, plan
-from lingraft.core.recipe import load
+from lingraft.core.recipe import json_schema, load
 from lingraft.core.stage import Job, Settings
 from lingraft.stages import base, table
 
@@ -152,3 +152,57 @@ def test_a_hub_id_is_found_in_the_cache(folder: Path, tmp_path: Path, monkeypatc
 def test_a_hub_id_out_of_reach(folder: Path) -> None:
     said = r'base: the hub cannot be reached, and the model "no-owner/of-that-name" is not in the local cache\.\n'
     refused(folder, said + "  Check the network and HF_HUB_OFFLINE", "base.model=no-owner/of-that-name")
+
+
+SMALL = "base={architecture: {model_type: llama, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, "
+SMALL += "num_attention_heads: 4, max_position_embeddings: 128, tie_word_embeddings: true}}"
+
+
+def test_a_new_model_is_made_and_measured_and_comes_out_again_after_a_stop(folder: Path) -> None:
+    step = planned(folder, SMALL)
+    work = folder / "work"
+    work.mkdir()
+    (work / "model.safetensors").write_bytes(b"half a file")
+    job = Job(step.config, {}, work, step.settings, folder, "")
+    figures = base.run(job)
+    first = {path.name: path.read_bytes() for path in work.iterdir()}
+    assert base.run(job) == figures
+    assert {path.name: path.read_bytes() for path in work.iterdir()} == first
+    assert (figures["model"], figures["from_scratch"], figures["dtype"]) == ("new llama", True, "BF16")
+    assert figures["parameters"] == 259 * 32 + 2 * (4 * 32 * 32 + 3 * 32 * 64 + 2 * 32) + 32
+    without_header = {"weight_bytes": 2 * figures["parameters"]}
+    assert {**figures, **without_header} == step.forecast.figures
+
+
+def test_a_new_model_is_known_by_its_whole_config_and_the_seed(folder: Path) -> None:
+    before = planned(folder, SMALL).fingerprint
+    assert planned(folder, SMALL, "base.architecture.dtype=bfloat16").fingerprint == before
+    assert planned(folder, SMALL, "base.architecture.initializer_range=0.02").fingerprint == before
+    assert planned(folder, SMALL, "base.architecture.initializer_range=0.01").fingerprint != before
+    assert planned(folder, SMALL, "base.architecture.tie_word_embeddings=false").fingerprint != before
+    assert planned(folder, SMALL, "seed=18").fingerprint != before
+    assert planned(folder).fingerprint == planned(folder, "seed=18").fingerprint
+
+
+def test_editors_are_told_of_both_ways() -> None:
+    schema = json_schema(table())["$defs"]["Base"]
+    assert schema["oneOf"] == [{"required": ["model"]}, {"required": ["architecture"]}]
+    assert {"model", "architecture"} < schema["properties"].keys()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("base={}", r"base: give either a model or the architecture of a new one\."),
+        ("base.architecture={model_type: llama}", r"base: give either a model or the architecture of a new one\."),
+        ("base={architecture: {model_type: llama}, revision: x}", r"base: revision and trust_remote_code belong to a"),
+        ("base={architecture: 3}", r"base\.architecture: input should be a valid dictionary \(got 3\)"),
+        ("base={architecture: {}}", r"base: architecture\.model_type: model_type is needed\."),
+        (
+            "base={architecture: {model_type: llama, layers: 2}}",
+            r"base: architecture\.layers: this key is not known\.\n  Known: attention_bias, .*, tie_word_embeddings",
+        ),
+    ],
+)
+def test_an_architecture_that_is_none(folder: Path, override: str, said: str) -> None:
+    refused(folder, said, override)

@@ -92,7 +92,7 @@ def _carry_out(
         {
             "stage_version": step.stage.version,
             "config": step.config.model_dump(mode="json"),
-            "settings": {key: getattr(step.settings, key) for key in step.stage.uses},
+            "settings": {key: getattr(step.settings, key) for key in step.stage.used(step.config)},
             "inputs": dict(step.inputs),
             "outside": dict(step.outside),
             "figures": result["figures"],

@@ -34,7 +34,7 @@ def check(recipe: Recipe, table: Mapping[str, Stage], hashes: ContentHashes) -> 
     mistakes = []
     for name, config in recipe.stages.items():
         stage = table[config.kind]
-        context = Check(config, recipe.settings(stage), recipe, hashes)
+        context = Check(config, recipe.settings(stage, config), recipe, hashes)
         try:
             stage.check(context)
         except LingraftError as error:
@@ -72,7 +72,7 @@ def _step(
     figures: Mapping[str, Mapping[str, Any]],
 ) -> tuple[Step, Mapping[str, Any]]:
     stage = table[config.kind]
-    settings = recipe.settings(stage)
+    settings = recipe.settings(stage, config)
     inputs = {reference: steps[reference].fingerprint for reference in referenced(config)}
     context = Check(config, settings, recipe, hashes, {reference: figures[reference] for reference in inputs})
     outside = stage.outside(context)
@@ -81,7 +81,7 @@ def _step(
             "kind": stage.kind,
             "version": stage.version,
             "config": _identity(config, stage, outside),
-            "settings": {key: getattr(settings, key) for key in stage.uses},
+            "settings": {key: getattr(settings, key) for key in stage.used(config)},
             "inputs": inputs,
         }
     )

@@ -39,9 +39,9 @@ class Recipe:
     stages: Mapping[str, StageConfig]
     """By name, in order; the first is `base`."""
 
-    def settings(self, stage: Stage) -> Settings:
+    def settings(self, stage: Stage, config: StageConfig) -> Settings:
         """The recipe-wide values that this stage uses."""
-        return Settings(**{key: getattr(self, key) for key in stage.uses})
+        return Settings(**{key: getattr(self, key) for key in stage.used(config)})
 
     def yaml(self) -> str:
         """The recipe as it will be carried out, every default and reference written out."""
@@ -104,7 +104,7 @@ def _base(source: yaml_source.Source, stage: Stage) -> StageConfig | None:
     values = source.data.get(BASE)
     if isinstance(values, dict):
         return _validate(source, BASE, stage.config, {"kind": BASE, **values})
-    source.mistake(BASE, "a recipe needs a base: {model: folder or hub id}.")
+    source.mistake(BASE, "a recipe needs a base: {model: folder or hub id} or {architecture: ...}.")
     return None
 
 

@@ -124,8 +124,8 @@ class Stage:
     config: type[StageConfig]
     makes: tuple[str, ...]
     run: Callable[[Job], dict[str, Any]]
-    uses: tuple[str, ...] = ()
-    """The recipe-wide settings that have an effect on the result."""
+    uses: tuple[str, ...] | Callable[[Any], tuple[str, ...]] = ()
+    """The recipe-wide settings that have an effect on the result; a function of the config where that decides."""
     shared: bool = False
     """Whether all processes of a launch (see `launch`) carry it out together; else the first does, and they wait."""
     no_effect: frozenset[str] = frozenset()
@@ -135,3 +135,7 @@ class Stage:
     outside: Callable[[Check], dict[str, str]] = _no_outside
     """Identity (content hash or revision) of every outside input, by the dotted config key it stands for."""
     forecast: Callable[[Check], Forecast] = _unknown
+
+    def used(self, config: StageConfig) -> tuple[str, ...]:
+        """The names of the recipe-wide settings that have an effect under this config."""
+        return self.uses(config) if callable(self.uses) else self.uses

@@ -30,6 +30,19 @@ def language(report: Mapping[str, Any], stream: str) -> Mapping[str, Any]:
     return found or {"name": stream, "tag": "", "direction": "auto"}
 
 
+def from_scratch(report: Mapping[str, Any]) -> bool:
+    """Whether the base is a new model, which knows nothing."""
+    return bool(report["run"].get("base", {}).get("from_scratch"))
+
+
+def title(report: Mapping[str, Any]) -> str:
+    """What the run is about."""
+    name = language(report, "target")["name"]
+    if from_scratch(report):
+        return f"{name} from scratch"
+    return f"{name} grafted onto {report['run']['base']['model'].rstrip('/').rpartition('/')[2]}"
+
+
 def adapted_model(report: Mapping[str, Any]) -> str | None:
     """The last model of the evaluation that is not the base."""
     models = [model for model in report.get("evaluation", {}).get("models", []) if model != BASE]
@@ -79,7 +92,7 @@ def fertility_change(report: Mapping[str, Any]) -> Change | None:
     """Bytes of target text per token, as evaluated, or else as measured when the tokenizer was made."""
     rows = {row["model"]: row for row in report.get("evaluation", {}).get("fertility", []) if row["stream"] == "target"}
     base, adapted = rows.get(BASE), rows.get(adapted_model(report))
-    if base is None or adapted is None:
+    if (base is None or adapted is None) and not from_scratch(report):
         measured = report.get("tokenizer", {}).get("fertility", {}).get("target", {})
         base, adapted = measured.get("old"), measured.get("new")
     label = f"{language(report, 'target')['name']} text in a token"
@@ -101,14 +114,16 @@ def changes(report: Mapping[str, Any]) -> list[Change]:
 
 
 def sentence(report: Mapping[str, Any]) -> str:
-    """What came of it in plain words; empty where nothing was compared with the base."""
+    """What came of it in plain words; empty where nothing was evaluated."""
     clauses = []
     for stream in ("target", "replay"):
         row = bits_row(report, adapted_model(report), stream)
-        if row is None or row["against_base"] is None:
+        if row is None:
             continue
         name, against = language(report, stream)["name"], row["against_base"]
-        if verdict(against) == "no difference":
+        if against is None:
+            clauses.append(f"held-out {name} takes {fmt.decimal(row['bits_per_byte'])} bits per byte")
+        elif verdict(against) == "no difference":
             clauses.append(f"held-out {name} shows no difference")
         else:
             direction = "fewer" if against["difference"] < 0 else "more"

@@ -1,4 +1,4 @@
-"""base: the pretrained model to adapt, from a local folder or the hub, checked and linked into the store."""
+"""base: the model to begin with: from a local folder or the hub, checked and linked into the store, or a new one."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from lingraft.core.errors import InputError
 from lingraft.core.hub import commit
@@ -17,22 +17,42 @@ SHIPPED = Path(__file__).parents[1] / "starter"
 TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 UNWANTED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.onnx", "*.gguf", "original/*")
+SAFETENSORS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
 class Base(StageConfig):
-    """A model in Hugging Face form."""
+    """A model in Hugging Face form, or the architecture of a new one."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["model"]}, {"required": ["architecture"]}]})
 
     kind: Literal["base"] = "base"
-    model: str = Field(
-        description="A folder beside the recipe, a hub id (owner/name), or `english-novels-7m`, which comes along."
+    model: str | None = Field(
+        None,
+        description="A folder beside the recipe, a hub id (owner/name), or `english-novels-7m`, which comes along.",
+    )
+    architecture: dict[str, Any] | None = Field(
+        None,
+        description="Instead of a model: a new one of random weights, in the keys of its config in transformers "
+        "(`{model_type: llama, hidden_size: 256, ...}`), with a tokenizer of the 256 bytes to grow from.",
     )
     revision: str | None = Field(None, description="Commit, tag or branch on the hub.")
     trust_remote_code: bool = Field(False, description="Run Python code that comes with the model.")
 
+    @model_validator(mode="after")
+    def _one_beginning(self) -> "Base":
+        if (self.model is None) == (self.architecture is None):
+            raise ValueError("give either a model or the architecture of a new one")
+        if self.architecture is not None and (self.revision is not None or self.trust_remote_code):
+            raise ValueError("revision and trust_remote_code belong to a model, and this is a new one")
+        return self
+
 
 def check(context: Check) -> None:
-    """The folder is there and holds config, safetensors and a tokenizer. A hub id is looked up."""
+    """The folder is there and holds config, safetensors and a tokenizer; a hub id, an architecture is known."""
+    if context.config.architecture is not None:
+        _configuration(context.config)
+        return
     folder = local_folder(context.config.model, context.recipe.folder)
     if folder is None:
         _commit(context.config)
@@ -41,7 +61,11 @@ def check(context: Check) -> None:
 
 
 def outside(context: Check) -> dict[str, str]:
-    """The content of a local folder's files, or the commit on the hub."""
+    """The content of a local folder's files, the commit on the hub, or all keys of an architecture's config."""
+    if context.config.architecture is not None:
+        # The version of transformers is left out: what another one would change are the defaults.
+        keys = _configuration(context.config).to_dict() | {"transformers_version": None}
+        return {"architecture": json.dumps(keys, sort_keys=True)}
     folder = local_folder(context.config.model, context.recipe.folder)
     if folder is None:
         return {"model": f"{context.config.model}@{_commit(context.config)}", "revision": ""}
@@ -49,7 +73,9 @@ def outside(context: Check) -> dict[str, str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Parameters and sizes, from the headers of the weights."""
+    """Parameters and sizes, from the headers of the weights or the architecture."""
+    if context.config.architecture is not None:
+        return _forecast_new(context.config)
     folder = local_folder(context.config.model, context.recipe.folder)
     if folder is None:
         return Forecast(reads=f"hub {context.config.model}", writes="links to the hub cache")
@@ -58,7 +84,12 @@ def forecast(context: Check) -> Forecast:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Link the base's files into the artifact; figures of the model."""
+    """Link the base's files into the artifact, or make a new model there; figures of the model."""
+    if job.config.architecture is not None:
+        from lingraft.train.from_scratch import make
+
+        make(job.config.architecture, job.folder, job.settings.seed)
+        return {**_identity_of_new(job.config), **describe(job.folder)}
     name = job.config.model
     source = local_folder(name, job.recipe_folder)
     if source is not None:
@@ -93,7 +124,39 @@ def local_folder(model: str, recipe_folder: Path) -> Path | None:
 
 def origin(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Of a model's figures those that hold for every model made from it."""
-    return {key: figures[key] for key in ("model", "trust_remote_code", "new_ids") if key in figures}
+    return {key: figures[key] for key in ("model", "trust_remote_code", "from_scratch", "new_ids") if key in figures}
+
+
+def _uses(config: Base) -> tuple[str, ...]:
+    return ("seed",) if config.architecture is not None else ()
+
+
+def _configuration(config: Base) -> Any:
+    from lingraft.train.from_scratch import configuration
+
+    return configuration(config.architecture)
+
+
+def _identity_of_new(config: Base) -> dict[str, Any]:
+    return {"model": f"new {config.architecture['model_type']}", "trust_remote_code": False, "from_scratch": True}
+
+
+def _forecast_new(config: Base) -> Forecast:
+    from lingraft.train.from_scratch import skeleton
+
+    found = _configuration(config)
+    keys = found.to_dict()
+    parameters = skeleton(found).num_parameters()
+    width = 4 if keys["dtype"] == "float32" else 2
+    figures = {"parameters": parameters, "dtype": SAFETENSORS[keys["dtype"]], "weight_bytes": width * parameters}
+    return Forecast(
+        reads="nothing",
+        writes="a model folder",
+        memory_bytes=5e8 + 4 * parameters,
+        disk_bytes=width * parameters,
+        seconds=5 + parameters / 1e8,
+        figures={**_identity_of_new(config), **_sizes(keys), **figures},
+    )
 
 
 def _commit(config: Base) -> str:
@@ -153,10 +216,16 @@ def describe(folder: Path) -> dict[str, Any]:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tensors = [tensor for path in sorted(folder.glob("*.safetensors")) for tensor in _header(path).values()]
     return {
-        "model_type": config["model_type"],
+        **_sizes(config),
         "parameters": sum(prod(tensor["shape"]) for tensor in tensors),
         "dtype": tensors[0]["dtype"],
         "weight_bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+    }
+
+
+def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "model_type": config["model_type"],
         "vocabulary": config.get("vocab_size"),
         "hidden_size": config.get("hidden_size"),
         "layers": config.get("num_hidden_layers"),
@@ -179,4 +248,6 @@ def _header(path: Path) -> dict[str, Any]:
     return tensors
 
 
-STAGE = Stage("base", 1, Base, makes=("model", "tokenizer"), run=run, check=check, outside=outside, forecast=forecast)
+STAGE = Stage(
+    "base", 1, Base, makes=("model", "tokenizer"), run=run, uses=_uses, check=check, outside=outside, forecast=forecast
+)

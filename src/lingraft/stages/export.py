@@ -43,7 +43,8 @@ def run(job: Job) -> dict[str, Any]:
     evaluation = job.inputs[config.evaluation].figures if config.evaluation else {}
     language = find(job.settings.language)
     results = summary({"run": {"language": {"name": language.name, "tag": language.tag}}, "evaluation": evaluation})
-    text = card.write(model.figures["model"], language.tag, language.name, results, config.license, job.resolved_recipe)
+    base = None if model.figures.get("from_scratch") else model.figures["model"]
+    text = card.write(base, language.tag, language.name, results, config.license, job.resolved_recipe)
     files = hub_folder.write(model.folder, job.folder / FOLDER, text)
     texts = [row[0] for stream in ("target", "replay") for row in islice(documents(corpus, stream, "held_out"), 8)]
     job.progress.start("reloading in a fresh process")

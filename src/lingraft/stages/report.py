@@ -11,6 +11,8 @@ from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, St
 SECTIONS = {"evaluate": "evaluation"}
 """Where a section of the page is not called by the kind of its stage."""
 
+BASE_FIGURES = ("model", "parameters", "vocabulary", "dtype", "from_scratch")
+
 
 class Report(StageConfig):
     """What the page shows."""
@@ -56,7 +58,7 @@ def collect(job: Job) -> dict[str, Any]:
     manifests = {name: step.manifest for name, step in inputs.items()}
     return {
         "run": {
-            "base": {key: base[key] for key in ("model", "parameters", "vocabulary", "dtype")},
+            "base": {key: base[key] for key in BASE_FIGURES if key in base},
             "language": _language(find(job.settings.language)),
             "replay": _language(find(job.settings.replay)) if job.settings.replay else None,
             "seed": job.settings.seed,

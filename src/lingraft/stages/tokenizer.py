@@ -48,7 +48,8 @@ def check(context: Check) -> None:
     if context.config.options:
         method = resolve(METHODS, context.config.method, "tokenizer method")
         check_options(method, context.config.options, "options")
-    folder = base.local_folder(context.recipe.stages[BASE].model, context.recipe.folder)
+    model = context.recipe.stages[BASE].model
+    folder = None if model is None else base.local_folder(model, context.recipe.folder)
     if context.config.guard == "replay" and not context.recipe.stages[context.config.corpus].replay:
         raise RecipeError(
             "there are no replay texts to guard.",
