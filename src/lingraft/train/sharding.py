@@ -5,6 +5,7 @@ gathered from the forward pass to the end of the backward pass: so tied tables a
 from the LM head's weight finds it whole.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -46,6 +47,8 @@ def shard(model: PreTrainedModel, precision: str) -> None:
             module.reshard()
     # Without a backward pass nothing lets the tables go, and what is read next would not be the sharded weights.
     model.register_forward_hook(lambda module, *_: None if module.training else module.reshard())
+    # The loss by chunks gives hidden states, a view, in the place of logits; nothing changes them.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     # To the Trainer the model is then one that takes care of its own gradients.
     model._is_distributed_loading_by_transformers = True
 
