@@ -26,8 +26,7 @@ def shard(model: PreTrainedModel, precision: str) -> None:
     Under bf16 the layers are gathered and multiplied in bfloat16, as autocast has it; gradients are summed in float32.
     Raises InputError where the layers of the model are not known.
     """
-    first = distributed.get_rank() == 0
-    whole = {name: p.detach() for name, p in model.named_parameters()} if first else {}
+    values = {name: p.detach() for name, p in model.named_parameters()} if distributed.get_rank() == 0 else {}
     _same_dtypes(model)
     mesh = init_device_mesh(device().type, (num_processes(),))
     bf16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
@@ -37,7 +36,7 @@ def shard(model: PreTrainedModel, precision: str) -> None:
     _materialize(model)
     fully_shard(model, mesh=mesh)
     for name, parameter in model.named_parameters():
-        _scatter(whole.pop(name, None), parameter)
+        _scatter(values.pop(name, None), parameter)
     for buffer in model.buffers():
         distributed.broadcast(buffer, src=0)
     for module in model.modules():
