@@ -188,6 +188,7 @@ def pretrain(
     return {
         "train": settings.train,
         "processes": launch.num_processes(),
+        "sharded": is_sharded,
         "parameters": sum(p.numel() for p in outline.parameters()),
         **moved,
         "proof": proof,

@@ -5,6 +5,7 @@ gathered from the forward pass to the end of the backward pass: so tied tables a
 from the LM head's weight finds it whole.
 """
 
+import warnings
 from typing import Any
 
 import torch
@@ -25,8 +26,7 @@ def shard(model: PreTrainedModel, precision: str) -> None:
     Under bf16 the layers are gathered and multiplied in bfloat16, as autocast has it; gradients are summed in float32.
     Raises InputError where the layers of the model are not known.
     """
-    first = distributed.get_rank() == 0
-    whole = {name: p.detach() for name, p in model.named_parameters()} if first else {}
+    values = {name: p.detach() for name, p in model.named_parameters()} if distributed.get_rank() == 0 else {}
     _same_dtypes(model)
     mesh = init_device_mesh(device().type, (num_processes(),))
     bf16 = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False)
@@ -36,7 +36,7 @@ def shard(model: PreTrainedModel, precision: str) -> None:
     _materialize(model)
     fully_shard(model, mesh=mesh)
     for name, parameter in model.named_parameters():
-        _scatter(whole.pop(name, None), parameter)
+        _scatter(values.pop(name, None), parameter)
     for buffer in model.buffers():
         distributed.broadcast(buffer, src=0)
     for module in model.modules():
@@ -46,6 +46,8 @@ def shard(model: PreTrainedModel, precision: str) -> None:
             module.reshard()
     # Without a backward pass nothing lets the tables go, and what is read next would not be the sharded weights.
     model.register_forward_hook(lambda module, *_: None if module.training else module.reshard())
+    # The loss by chunks gives hidden states, a view, in the place of logits; nothing changes them.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor", UserWarning)
     # To the Trainer the model is then one that takes care of its own gradients.
     model._is_distributed_loading_by_transformers = True
 
