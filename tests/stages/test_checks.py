@@ -91,6 +91,8 @@ def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.Monk
             "stages.pretrain: the parts of sequence_schedule must end one after the other",
         ),
         (["pretrain.energy.country=Poland"], r"stages\.pretrain\.energy\.country: string should match pattern"),
+        (["pretrain.go_on=true"], r'pretrain: go_on: "graft" keeps no state to go on from\.\n  Name a pretrain stage'),
+        (["pretrain.keep_state=true", "pretrain.train=lora"], "pretrain: keep_state: adapters are merged into the"),
         (["pretrain.lora.rnk=3"], r"stages\.pretrain\.lora\.rnk: .*rank"),
         (["pretrain.budget_bytes=0", "pretrain.epochs="], r"stages\.pretrain\.budget_bytes: .*greater than 0"),
         (["graft.strategy=subword"], "stages.graft.strategy: input should be .*'subwords'.* \\(got 'subword'\\)"),
@@ -162,3 +164,13 @@ def test_what_a_compiler_is_missing_for(tmp_path: Path, monkeypatch: pytest.Monk
     refused(
         tmp_path, r"pretrain: compile: torch compiles with a C\+\+ compiler, and none is found", "pretrain.compile=true"
     )
+
+
+def test_a_training_that_goes_on_with_another_kind(tmp_path: Path) -> None:
+    text = find("starter").read_text(encoding="utf-8").replace("mix:", "keep_state: true\n    mix:", 1)
+    before, _, after = text.partition("  evaluate:")
+    going_on = "  decay: {kind: pretrain, go_on: true, optimizer: muon, epochs: 1}\n"
+    recipe = tmp_path / "two.yaml"
+    recipe.write_text(before + going_on + "  evaluate:" + after, encoding="utf-8")
+    said = r'decay: optimizer: "pretrain" has optimizer: adamw, and this stage muon\.\n  A training that goes on'
+    refused(tmp_path, said, f"corpus.target.0.path={find('starter').parent}/texts/pl/*.jsonl", recipe=recipe)

@@ -134,6 +134,14 @@ class Pretrain(StageConfig):
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
     forgetting: Alarm = Field(Alarm(), description="When too much of the replay language is lost.")
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
+    keep_state: bool = Field(
+        False, description="Keep optimizer and exact weights, for a later stage to go on from: 12 bytes a weight."
+    )
+    go_on: bool = Field(
+        False,
+        description="Go on where `model` ended, a pretrain stage with keep_state: its optimizer, the text after its "
+        "text. A stable training may so be followed by several decays.",
+    )
     track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
         ["tensorboard"], description="Where curves go on the way: a folder of the step, or these services."
     )
@@ -171,6 +179,14 @@ def check(context: Check) -> None:
             where="mix.replay",
             remedy="Give corpus.replay sources, or leave replay out of the mix.",
         )
+    if (config.keep_state or config.go_on) and config.train in ("lora", "qlora"):
+        raise RecipeError(
+            "adapters are merged into the model at the end of a training, and none can go on with them.",
+            where="go_on" if config.go_on else "keep_state",
+            remedy="Leave it out, or set train to full.",
+        )
+    if config.go_on:
+        _check_can_go_on(config, stages)
     grafted = "graft" in _kinds(config.model, stages)
     if not grafted and (config.train == "rows" or config.new_rows != Rows()):
         raise RecipeError(
@@ -224,6 +240,24 @@ def check(context: Check) -> None:
             where="data",
             remedy=f'Put the pack stage after "{ours}", or set its tokenizer.',
         )
+
+
+def _check_can_go_on(config: Pretrain, stages: Any) -> None:
+    before = stages[config.model]
+    if before.kind != "pretrain" or not before.keep_state:
+        raise RecipeError(
+            f'"{config.model}" keeps no state to go on from.',
+            where="go_on",
+            remedy="Name a pretrain stage with keep_state: true as model.",
+        )
+    for key in ("data", "train", "optimizer"):
+        ours, theirs = getattr(config, key), getattr(before, key)
+        if ours != theirs:
+            raise RecipeError(
+                f'"{config.model}" has {key}: {theirs}, and this stage {ours}.',
+                where=key,
+                remedy="A training that goes on from another has the same.",
+            )
 
 
 def _tokenizer_of(name: str, stages: Any) -> str:

@@ -22,6 +22,7 @@ def order(
     multiple: int,
     changes: Sequence[tuple[int, Mapping[str, float]]] = (),
     num_rows: int | None = None,
+    after: int = 0,
 ) -> np.ndarray:
     """The sequences of a whole training as rows (stream index, sequence index), shape (num_sequences, 2).
 
@@ -29,12 +30,13 @@ def order(
     stream that lags most behind its share comes next. A stream is shuffled anew for every pass over it. Ends when
     the text shown reaches the budget (one of the three; `epochs` counts passes over the first stream), rounded up
     to a whole number of batches of `multiple` sequences; or after `num_rows`, whatever the budget.
-    `changes` are other shares from a row on: what stands before it stays as it was.
+    `changes` are other shares from a row on: what stands before it stays as it was. Rows that another training has
+    shown, the first `after`, are left out and cost nothing of the budget.
     """
     names = list(shares)
     wanted = _normalized(shares, names)
     later = {row: _normalized(other, names) for row, other in changes}
-    for name, share in zip(names, wanted, strict=True):
+    for name, share in zip(names, np.max([wanted, *later.values()], axis=0), strict=True):
         if share > 0 and len(sequence_bytes[name]) == 0:
             raise StageError(
                 f"the mix asks for {share:.0%} of {name}, and there is no {name} text.",
@@ -48,7 +50,11 @@ def order(
         limit = budget_tokens / sequence_tokens
     elif epochs is not None:
         limit = epochs * len(sequence_bytes[names[0]])
-    while len(rows) < num_rows if num_rows is not None else shown < limit or len(rows) % multiple:
+    while (
+        len(rows) < after + num_rows
+        if num_rows is not None
+        else len(rows) <= after or shown < limit or (len(rows) - after) % multiple
+    ):
         if len(rows) in later:
             due_before, since = due_before + wanted * (len(rows) - since), len(rows)
             wanted = later[since]
@@ -57,17 +63,17 @@ def order(
         sequence = passes[name].next()
         taken[index] += 1
         rows.append((index, sequence))
+        if len(rows) <= after:
+            continue
         if budget_bytes is not None:
             shown += int(sequence_bytes[name][sequence])
-        elif budget_tokens is not None:
-            shown += 1
         else:
-            shown = int(taken[0])
-    return np.array(rows, dtype=np.int64)
+            shown += budget_tokens is not None or index == 0
+    return np.array(rows[after:], dtype=np.int64)
 
 
 def _normalized(shares: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
-    return np.array([shares[name] for name in names]) / sum(shares.values())
+    return np.array([shares.get(name, 0.0) for name in names]) / sum(shares.values())
 
 
 class _Passes:

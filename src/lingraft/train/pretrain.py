@@ -21,8 +21,9 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, experts, hardware, loss, mix, quantize, sharding
+from . import checkpoints, earlier, experts, hardware, loss, mix, quantize, sharding
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
+from .earlier import Earlier, Mixes
 from .energy import EnergyMeter
 from .guards import ForgettingAlarm, LossGuard, alarms
 from .pack import STREAMS, Shard, checksum, sequence_bytes
@@ -57,7 +58,10 @@ def pretrain(
     if is_sharded:
         _check_can_be_sharded(settings)
     batch_sequences, micro = _batch(settings, launch.num_processes())
-    rows, streams, sizes = training_order(packed, settings)
+    _check_keeps_state(settings)
+    kind = _kind(settings, packed)
+    before = earlier.read(model, kind) if settings.go_on else None
+    rows, streams, sizes = training_order(packed, settings, before=before)
     tokenizer = family.open(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     steps = len(rows) // batch_sequences
@@ -97,7 +101,7 @@ def pretrain(
     trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
     if is_sharded:
         sharding.shard(trained, settings.precision)
-    identity = _identity(settings, packed, trainable.begin(), new_ids)
+    identity = {**_identity(settings, trainable.begin(), new_ids), "the text": kind["the text"]}
     chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
     held_out = {
         name: [text for text, _, _ in shards.sample(corpus, name, "held_out", settings.curve_documents)]
@@ -110,7 +114,7 @@ def pretrain(
     def set_replay_share(step: int, share: float) -> None:
         # The batch of the next step has been fetched before.
         changes.append(((step + 1) * batch_sequences, {"target": 1 - share, "replay": share}))
-        data.rows, _, sizes = training_order(packed, settings, changes, len(data))
+        data.rows, _, sizes = training_order(packed, settings, changes, len(data), before=before)
         meter.set_rows(sizes)
 
     alarm = ForgettingAlarm(
@@ -124,6 +128,7 @@ def pretrain(
         settings,
         guard,
         identity,
+        before.state if before is not None else None,
         args=arguments,
         train_dataset=data,
         data_collator=collate,
@@ -169,6 +174,10 @@ def pretrain(
     trained.config.use_cache = use_cache
     if routed:
         trained.config.output_router_logits = router_logits
+    if settings.keep_state:
+        shown = (before.rows if before is not None else 0) + len(rows)
+        place = Earlier(folder / earlier.FOLDER, shown, _mixes(settings, changes, before))
+        earlier.save(folder, trainable.named(), trainer.optimizer, place, kind)
     proof, moved = trainable.proof(), trainable.figures()
     if chunked is not None:
         chunked.undo()
@@ -196,6 +205,7 @@ def pretrain(
         "steps": taken,
         "tokens": taken * settings.batch_tokens,
         "bytes": meter.position(taken)["bytes"],
+        "gone_on_from": before.rows * settings.sequence_tokens if before is not None else None,
         "realized_mix": {name: float((rows[:, 0] == index).mean()) for index, name in enumerate(streams)},
         "epochs": {
             name: int((rows[:, 0] == index).sum()) / len(sequence_bytes(packed, name))
@@ -215,26 +225,53 @@ def pretrain(
 def training_order(
     packed: Path,
     settings: Settings,
-    changes: Sequence[tuple[int, Mapping[str, float]]] = (),
+    changes: Mixes = (),
     num_rows: int | None = None,
+    before: Earlier | None = None,
 ) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """The rows of the whole training (see `mix.order`), the streams they index, and the text bytes of each row."""
-    streams = [name for name in STREAMS if settings.mix.get(name)]
+    """The rows of the whole training (see `mix.order`), the streams they index, and the text bytes of each row.
+
+    `changes` are other shares from a row of this training on, `before` is the training that it goes on from.
+    """
+    (_, shares), *later = _mixes(settings, changes, before)
+    streams = [name for name in STREAMS if any(mix.get(name) for mix in (shares, *(mix for _, mix in later)))]
     shard_bytes = {name: sequence_bytes(packed, name) for name in streams}
     rows = mix.order(
         shard_bytes,
-        {name: settings.mix[name] for name in streams},
+        {name: shares.get(name, 0.0) for name in streams},
         seed=settings.seed,
         budget_bytes=settings.budget_bytes,
         budget_tokens=settings.budget_tokens,
         epochs=settings.epochs,
         sequence_tokens=settings.sequence_tokens,
         multiple=settings.batch_tokens // settings.sequence_tokens,
-        changes=changes,
+        changes=later,
         num_rows=num_rows,
+        after=before.rows if before is not None else 0,
     )
     sizes = np.array([shard_bytes[streams[stream]][sequence] for stream, sequence in rows])
     return rows, streams, sizes
+
+
+def _mixes(settings: Settings, changes: Mixes, before: Earlier | None) -> list[tuple[int, Mapping[str, float]]]:
+    """The shares of the streams from a row on, counted from the first row of all trainings."""
+    shown, mixes = (before.rows, before.mixes) if before is not None else (0, ())
+    return [*mixes, (shown, settings.mix), *((shown + row, mix) for row, mix in changes)]
+
+
+def _check_keeps_state(settings: Settings) -> None:
+    if (settings.keep_state or settings.go_on) and settings.train in ("lora", "qlora"):
+        raise InputError(
+            "adapters are merged into the model at the end of a training, and none can go on with them.",
+            remedy="Leave keep_state and go_on out, or set train to full.",
+        )
+
+
+def _kind(settings: Settings, packed: Path) -> dict[str, Any]:
+    """What trainings that go on from each other have in common."""
+    names = ("train", "optimizer", "seed", "sequence_tokens")
+    text = {name: checksum(packed, name) for name in STREAMS if (packed / name).exists()}
+    return {**{name: getattr(settings, name) for name in names}, "the text": text}
 
 
 def _batch(settings: Settings, num_processes: int) -> tuple[int, int]:
@@ -309,11 +346,10 @@ def _check_can_be_sharded(settings: Settings) -> None:
         )
 
 
-def _identity(settings: Settings, packed: Path, base: str, new_ids: Sequence[int]) -> dict[str, Any]:
+def _identity(settings: Settings, base: str, new_ids: Sequence[int]) -> dict[str, Any]:
     """What decides how a training goes, by name; `base` is a hash of the weights it starts from."""
     found = {name: value for name, value in asdict(settings).items() if name not in WITHOUT_EFFECT}
-    text = {name: checksum(packed, name) for name in STREAMS if settings.mix.get(name)}
-    return {**found, "the base": base, "the text": text, "the new tokens": list(new_ids)}
+    return {**found, "the base": base, "the new tokens": list(new_ids)}
 
 
 def _load(folder: Path, settings: Settings, trust_remote_code: bool, whole: bool = True) -> tuple[Any, torch.dtype]:

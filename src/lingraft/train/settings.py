@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 ALL_LINEAR = "all-linear"
-WITHOUT_EFFECT = ("checkpoint_minutes", "micro_batch_sequences", "gradient_checkpointing", "track", "energy")
+WITHOUT_EFFECT = (
+    "checkpoint_minutes",
+    "micro_batch_sequences",
+    "gradient_checkpointing",
+    "track",
+    "energy",
+    "keep_state",
+)
 """Settings that may change where a training goes on: they decide its speed and memory, not its result."""
 
 
@@ -100,6 +107,10 @@ class Settings:
     sequence_schedule: Sequence[Shorter] = ()
     """What comes before sequences of `sequence_tokens`."""
     compile: bool = False
+    keep_state: bool = False
+    """Whether another training is to go on from where this one ends."""
+    go_on: bool = False
+    """Whether this one goes on from where the one ended that made the model."""
     track: Sequence[str] = ()
     """Of tensorboard, wandb, trackio."""
     energy: Energy | None = None

@@ -22,12 +22,22 @@ GUARD, SCHEDULE = "guard.json", "schedule.json"
 
 
 class LanguageTrainer(Trainer):
-    """Trains the weights that are trainable; its checkpoints hold these alone, and the `identity` of the training."""
+    """Trains the weights that are trainable; its checkpoints hold these alone, and the `identity` of the training.
+
+    `earlier` is the state of another training that it starts with.
+    """
 
     def __init__(
-        self, trainable: Trainable, settings: Settings, guard: LossGuard, identity: Mapping[str, Any], **arguments: Any
+        self,
+        trainable: Trainable,
+        settings: Settings,
+        guard: LossGuard,
+        identity: Mapping[str, Any],
+        earlier: Path | None,
+        **arguments: Any,
     ) -> None:
         super().__init__(model=trainable.model, **arguments)
+        self.earlier = earlier
         self.trainable, self.settings, self.guard, self.identity = trainable, settings, guard, identity
         self.add_callback(guard)
         self.remove_callback(PrinterCallback)
@@ -35,6 +45,8 @@ class LanguageTrainer(Trainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
             self.optimizer = optimizers.make(self.model, self.trainable.new_rows, self.settings)
+            if self.earlier is not None:
+                checkpoints.load_training(self.earlier, self.trainable.named(), self.optimizer)
         return self.optimizer
 
     def create_scheduler(
