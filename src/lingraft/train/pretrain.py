@@ -267,16 +267,21 @@ def _load(folder: Path, settings: Settings, trust_remote_code: bool) -> tuple[An
         model = quantize.load(folder, stored, trust_remote_code)
         _check_positions(model, settings, folder)
         return model, stored
-    frozen = settings.train != "full" and settings.precision == "bf16"
     model = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=stored if frozen else torch.float32,
+        dtype=load_dtype(settings, stored),
         local_files_only=True,
         trust_remote_code=trust_remote_code,
         use_safetensors=True,
     )
     _check_positions(model, settings, folder)
     return model, stored
+
+
+def load_dtype(settings: Settings, stored: torch.dtype) -> torch.dtype:
+    """What weights are loaded as; those that move are float32 in any case."""
+    frozen = settings.train != "full" and settings.precision == "bf16"
+    return stored if frozen else torch.float32
 
 
 def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
