@@ -50,7 +50,7 @@ def pretrain(
     """
     _check_one_gpu()
     _check_whole_copies()
-    batch_sequences, micro = _batch(settings, launch.num_processes())
+    batch_sequences, micro = batch(settings, launch.num_processes())
     rows, streams, sizes = training_order(packed, settings)
     tokenizer = family.open(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -205,7 +205,7 @@ def training_order(
     return rows, streams, sizes
 
 
-def _batch(settings: Settings, num_processes: int) -> tuple[int, int]:
+def batch(settings: Settings, num_processes: int) -> tuple[int, int]:
     """Sequences of an optimizer step, and of them those at once in the memory of one process."""
     batch_sequences, rest = divmod(settings.batch_tokens, settings.sequence_tokens)
     micro = settings.micro_batch_sequences or max(1, batch_sequences // num_processes)

@@ -5,7 +5,6 @@ is run at two depths; what a layer more costs holds for all the others.
 """
 
 import copy
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -13,9 +12,6 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lingraft.evaluate.bits import BATCH_TOKENS
@@ -23,6 +19,7 @@ from lingraft.evaluate.bits import BATCH_TOKENS
 from . import experts, loss, optimizers, quantize
 from .pretrain import load_dtype
 from .settings import Settings
+from .tape import Tape
 from .trainable import NUM_END_LAYERS, Trainable
 
 ABSMAX_BLOCK, STATE_BLOCK = 64, 256
@@ -44,6 +41,7 @@ class Weights:
     state_bytes: float
     largest_layer: int
     """Parameters of the largest layer."""
+    largest_matrix: int
     outside_layers: int
     """Parameters of embeddings, LM head and last norm."""
 
@@ -83,81 +81,9 @@ class _EveryToken(loss.ChunkedLoss):
         return hidden_BSD.flatten(0, 1).clone(), labels_BS.flatten()
 
 
-class _Tape(TorchDispatchMode):
-    """Counts the bytes that live tensors hold and the FLOPs of what is computed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.live_bytes = self.peak_bytes = self.flops = 0.0
-        self._known: set[int] = set()
-        self.history: list[float] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        known = STAND_INS.get(function, function)
-        made = known(*args, **kwargs)
-        for leaf in tree_leaves(made):
-            if isinstance(leaf, torch.Tensor):
-                self.hold(leaf)
-        formula = FLOPS.get(function._overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **kwargs, out_val=made)
-        self.history.append(self.live_bytes)
-        return made
-
-    def hold(self, tensor: torch.Tensor) -> None:
-        """Count a tensor's storage once, for as long as it lives."""
-        storage = tensor.untyped_storage()
-        if (key := storage._cdata) in self._known:
-            return
-        self._known.add(key)
-        size = storage.nbytes()
-        self.live_bytes += size
-        weakref.finalize(storage, self._release, key, size)
-
-    def _release(self, key: int, size: int) -> None:
-        self._known.discard(key)
-        self.live_bytes -= size
-
-    def take(self) -> list[float]:
-        """The live bytes after each operation since the last call."""
-        history, self.history = self.history, []
-        return history or [self.live_bytes]
-
-
-def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return sdpa_flop_count(query.shape, key.shape, value.shape)
-
-
-def _attention_back(grad: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    return sdpa_backward_flop_count(grad.shape, query.shape, key.shape, value.shape)
-
-
-def _by_expert(left: torch.Tensor, right: torch.Tensor, ends_E: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    """The shape of a product of tokens, sorted by expert, with the matrices of all experts, or of its gradient."""
-    if right.ndim == 3:
-        return left.new_empty(len(left), right.shape[2])
-    return left.new_empty(len(ends_E), len(left), right.shape[1])
-
-
-def _by_expert_flops(left: torch.Tensor, right: torch.Tensor, *_: Any, **__: Any) -> int:
-    return 2 * left.shape[0] * left.shape[1] * right.shape[-1]
-
-
-FLOPS = {
-    **flop_registry,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back,
-    torch.ops.aten._grouped_mm: _by_expert_flops,
-}
-STAND_INS = {torch.ops.aten._grouped_mm.default: _by_expert}
-"""Which know no other dtype than bfloat16 where there are no values."""
-
-
 def rehearse(
     config: PretrainedConfig,
     settings: Settings,
-    stored: torch.dtype,
     num_new: int,
     *,
     sequences: int,
@@ -167,23 +93,50 @@ def rehearse(
 ) -> Rehearsal:
     """Run micro-batches of `sequences` on a device of this `kind` (cpu or cuda).
 
-    `accumulated`: whether an optimizer step has more than one of them. `sharded`: weights are gathered in bfloat16 for
-    the time of their layer, so that no copies of them wait for the way back.
+    `num_new` are the rows of new tokens, `accumulated`: whether an optimizer step has more than one micro-batch.
+    `sharded`: weights are gathered in bfloat16 for the time of their layer, so that no copies of them wait for the
+    way back.
     """
-    num_layers = config.num_hidden_layers
-    few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 2
-    depths = {min(few, num_layers), min(few + 1, num_layers)} if _alike(config) else {num_layers}
-    run = [
-        _few_layers(config, depth, settings, stored, num_new, sequences, accumulated, kind, sharded)
-        for depth in sorted(depths)
-    ]
-    return _extended(*run, more=num_layers - few) if len(run) == 2 else run[0]
+    case = _Case(config, settings, num_new, sequences, accumulated, kind, sharded)
+    key = (config.to_json_string(), repr(replace(case, config=None)))
+    if key not in _KNOWN:
+        num_layers = config.num_hidden_layers
+        few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 2
+        if few < num_layers and _alike(config):
+            _KNOWN[key] = _extended(*(_few_layers(case, depth) for depth in (few, few + 1)), more=num_layers - few)
+        else:
+            _KNOWN[key] = _few_layers(case, num_layers)
+    return _KNOWN[key]
+
+
+@dataclass(frozen=True)
+class _Case:
+    config: Any
+    settings: Settings
+    num_new: int
+    sequences: int
+    accumulated: bool
+    kind: str
+    sharded: bool
+
+
+_KNOWN: dict[tuple[str, str], Rehearsal] = {}
+
+
+def weigh(config: PretrainedConfig) -> tuple[int, int]:
+    """The parameters of a model as it is stored, and their bytes."""
+    model = _on_no_device(config, config.dtype or torch.float32)
+    return model.num_parameters(), sum(p.numel() * p.element_size() for p in model.parameters())
+
+
+def _on_no_device(config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    with torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, dtype=dtype)
 
 
 def _alike(config: PretrainedConfig) -> bool:
     """Whether all layers have as many weights."""
-    with torch.device("meta"):
-        layers = getattr(AutoModelForCausalLM.from_config(config).get_decoder(), "layers", [])
+    layers = getattr(_on_no_device(config, torch.float32).get_decoder(), "layers", [])
     return len({sum(p.numel() for p in layer.parameters()) for layer in layers}) == 1
 
 
@@ -204,22 +157,13 @@ def _extended(less: Any, one_more: Any, more: int) -> Any:
     )
 
 
-def _few_layers(
-    config: PretrainedConfig,
-    depth: int,
-    settings: Settings,
-    stored: torch.dtype,
-    num_new: int,
-    sequences: int,
-    accumulated: bool,
-    kind: str,
-    sharded: bool,
-) -> Rehearsal:
+def _few_layers(case: _Case, depth: int) -> Rehearsal:
+    settings, sequences = case.settings, case.sequences
     autocast = settings.precision == "bf16"
-    model, trainable = _model(shortened(config, depth), settings, stored, num_new)
+    model, trainable = _model(shortened(case.config, depth), settings, case.num_new)
     fake = FakeTensorMode()
-    apart = _without_memory(model, trainable.new_rows, fake, torch.bfloat16 if sharded and autocast else None)
-    with fake, _chunks_as_on(kind):
+    apart = _without_memory(model, trainable.new_rows, fake, torch.bfloat16 if case.sharded and autocast else None)
+    with fake, _chunks_as_on(case.kind):
         if experts.routers(model):
             model.config.output_router_logits = True
         if settings.gradient_checkpointing:
@@ -227,7 +171,7 @@ def _few_layers(
         model.train()
         batch = _batch(sequences, settings.sequence_tokens)
         moving = list(trainable.named().values())
-        tape = _Tape()
+        tape = Tape()
         for tensor in (*model.parameters(), *model.buffers()):
             tape.hold(tensor)
         with tape:
@@ -241,7 +185,7 @@ def _few_layers(
                 optimizer.step()  # the first one makes its state
             gradients = sum(p.numel() * p.element_size() for p in moving)
             standing = tape.live_bytes - gradients  # weights and the optimizer's state
-            if not accumulated:
+            if not case.accumulated:
                 _forget(moving)
             tape.take()
             tape.flops = 0.0
@@ -296,11 +240,8 @@ def shortened(config: PretrainedConfig, depth: int) -> PretrainedConfig:
     return short
 
 
-def _model(
-    config: PretrainedConfig, settings: Settings, stored: torch.dtype, num_new: int
-) -> tuple[PreTrainedModel, Trainable]:
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=load_dtype(settings, stored))
+def _model(config: PretrainedConfig, settings: Settings, num_new: int) -> tuple[PreTrainedModel, Trainable]:
+    model = _on_no_device(config, load_dtype(settings, config.dtype or torch.float32))
     rows = model.get_input_embeddings().num_embeddings
     new_ids = range(rows - num_new, rows)
     return model, _WithoutValues(model, settings.train, settings.lora, settings.new_rows, new_ids)
@@ -353,6 +294,7 @@ def _weights(
         gradient_bytes=sum(p.numel() * p.element_size() for p in moving),
         state_bytes=_eight_bit_state(moving) if optimizer is None else _state(optimizer),
         largest_layer=max(sizes, default=total),
+        largest_matrix=max((p.numel() for layer in layers for p in layer.parameters()), default=total),
         outside_layers=total - sum(sizes),
     )
 
