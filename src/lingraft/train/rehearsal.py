@@ -62,9 +62,9 @@ class Rehearsal:
     chunked: bool
 
     @property
-    def most_bytes(self) -> float:
-        """The most beside weights and state at any moment."""
-        return max(self.forward_bytes, *self.backward_bytes, self.step_bytes, self.held_out_bytes)
+    def training_bytes(self) -> float:
+        """The most of a training step."""
+        return max(self.forward_bytes, *self.backward_bytes, self.step_bytes)
 
 
 class _WithoutValues(Trainable):
@@ -101,7 +101,7 @@ def rehearse(
     key = (config.to_json_string(), repr(replace(case, config=None)))
     if key not in _KNOWN:
         num_layers = config.num_hidden_layers
-        few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 2
+        few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 1
         if few < num_layers and _alike(config):
             _KNOWN[key] = _extended(*(_few_layers(case, depth) for depth in (few, few + 1)), more=num_layers - few)
         else:
@@ -179,14 +179,15 @@ def _few_layers(case: _Case, depth: int) -> Rehearsal:
             if chunked:
                 _EveryToken(model)
             optimizer = _optimizer(model, apart, settings)
-            for parameter in moving:
-                parameter.grad = torch.zeros_like(parameter)
             if optimizer is not None:
+                for parameter in moving:
+                    parameter.grad = torch.zeros_like(parameter)
                 optimizer.step()  # the first one makes its state
-            gradients = sum(p.numel() * p.element_size() for p in moving)
-            standing = tape.live_bytes - gradients  # weights and the optimizer's state
-            if not case.accumulated:
                 _forget(moving)
+            standing = tape.live_bytes  # weights and the optimizer's state
+            if case.accumulated:
+                for parameter in moving:
+                    parameter.grad = torch.zeros_like(parameter)
             tape.take()
             tape.flops = 0.0
             value = _forward(model, batch, autocast)
