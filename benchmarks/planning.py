@@ -26,7 +26,7 @@ from lingraft.train.settings import Lora, Settings
 
 STARTER = Path(__file__).parents[1] / "src" / "lingraft" / "starter"
 SHIPPED = "english-novels-7m"
-STEPS, NUM_NEW = 6, 1000
+STEPS, NUM_NEW = 5, 1000
 GEOMETRIES = {
     "30m": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 6},
     "120m": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 12},
@@ -44,7 +44,7 @@ SETTINGS = Settings(
     max_grad_norm=1.0,
     precision="bf16",
     budget_bytes=None,
-    budget_tokens=STEPS * 4096,
+    budget_tokens=None,
     epochs=None,
     curve_points=2,
     curve_documents=16,
@@ -52,6 +52,7 @@ SETTINGS = Settings(
     seed=17,
 )
 LORA = Lora(rank=16, alpha=32.0)
+SMALL = {"batch_tokens": 1024}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "7m full": (SHIPPED, {}),
     "7m full, micro-batches of 2": (SHIPPED, {"micro_batch_sequences": 2}),
@@ -60,16 +61,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "30m full": ("30m", {}),
     "30m full, checkpointing": ("30m", {"gradient_checkpointing": True}),
     "30m embeddings": ("30m", {"train": "embeddings"}),
-    "120m full": ("120m", {}),
-    "120m full, micro-batches of 2": ("120m", {"micro_batch_sequences": 2}),
-    "120m full, checkpointing": ("120m", {"gradient_checkpointing": True}),
-    "120m lora": ("120m", {"train": "lora", "lora": LORA}),
-    "120m rows": ("120m", {"train": "rows"}),
-    "120m muon": ("120m", {"optimizer": "muon"}),
-    "120m top_bottom": ("120m", {"train": "top_bottom"}),
-    "350m full, micro-batches of 2": ("350m", {"micro_batch_sequences": 2}),
-    "350m full, checkpointing": ("350m", {"gradient_checkpointing": True, "micro_batch_sequences": 4}),
-    "350m lora, micro-batches of 2": ("350m", {"train": "lora", "lora": LORA, "micro_batch_sequences": 2}),
+    "30m muon": ("30m", {"optimizer": "muon"}),
+    "120m full, micro-batches of 1": ("120m", {**SMALL, "micro_batch_sequences": 1}),
+    "120m full, checkpointing": ("120m", {**SMALL, "gradient_checkpointing": True}),
+    "120m lora": ("120m", {**SMALL, "train": "lora", "lora": LORA}),
+    "120m top_bottom": ("120m", {**SMALL, "train": "top_bottom"}),
+    "350m full, micro-batches of 1": ("350m", {**SMALL, "micro_batch_sequences": 1}),
+    "350m lora": ("350m", {**SMALL, "train": "lora", "lora": LORA}),
 }
 
 
@@ -86,10 +84,9 @@ def main() -> None:
             taken = in_process("train", name, place)
             ratios = {key: planned[key] / taken[key] for key in ("memory_bytes", "tokens_per_second")}
             found[name] = {"planned": planned, "measured": taken, "planned_to_measured": ratios}
-            print(f"{name:32}", *(f"{key} {value:.3f}" for key, value in ratios.items()), planned, taken, flush=True)
-    if set(arguments.only) == set(CASES):
-        settings = {name: {"model": model, **plain(changes)} for name, (model, changes) in CASES.items()}
-        record("planning", "cuda" if on_gpu() else "cpu", {"steps": STEPS, "cases": settings, "found": found})
+            print(f"{name:32}", *(f"{key} {value:.3f}" for key, value in ratios.items()), flush=True)
+            settings = {name: {"model": CASES[name][0], **plain(CASES[name][1])} for name in found}
+            record("planning", "cuda" if on_gpu() else "cpu", {"steps": STEPS, "cases": settings, "found": found})
 
 
 def prepare(place: Path, models: set[str]) -> None:
@@ -131,7 +128,8 @@ def in_process(what: str, name: str, place: Path) -> dict[str, Any]:
 
 def settings_of(name: str) -> tuple[str, Settings]:
     model, changes = CASES[name]
-    return model, replace(SETTINGS, **changes)
+    settings = replace(SETTINGS, **changes)
+    return model, replace(settings, budget_tokens=STEPS * settings.batch_tokens)
 
 
 def train(name: str, place: Path) -> dict[str, float]:
@@ -153,6 +151,7 @@ def train(name: str, place: Path) -> dict[str, float]:
 
 
 def plan(name: str, place: Path) -> dict[str, Any]:
+    import torch
     from transformers import AutoConfig
 
     from lingraft.train.planner import predict
@@ -164,6 +163,7 @@ def plan(name: str, place: Path) -> dict[str, Any]:
         "memory_bytes": found.device_bytes,
         "tokens_per_second": found.tokens_per_second,
         "parts": dict(found.parts),
+        "threads": torch.get_num_threads(),
         "planning_seconds": time.perf_counter() - began,
     }
 

@@ -101,7 +101,7 @@ def rehearse(
     key = (config.to_json_string(), repr(replace(case, config=None)))
     if key not in _KNOWN:
         num_layers = config.num_hidden_layers
-        few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 1
+        few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 2
         if few < num_layers and _alike(config):
             _KNOWN[key] = _extended(*(_few_layers(case, depth) for depth in (few, few + 1)), more=num_layers - few)
         else:
@@ -131,7 +131,7 @@ def weigh(config: PretrainedConfig) -> tuple[int, int]:
 
 def _on_no_device(config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=dtype)
+        return AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)  # which it would write the dtype in
 
 
 def _alike(config: PretrainedConfig) -> bool:
