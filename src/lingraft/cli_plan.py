@@ -33,6 +33,7 @@ def plan(
     """Show what a run would do: the state of every step, and what it is likely to cost."""
     from rich.console import Console
 
+    import lingraft.core.quiet  # noqa: F401
     from lingraft.core.launch_templates import launch_file
     from lingraft.core.plan import load_and_plan
     from lingraft.core.tables import plan_table
@@ -57,21 +58,21 @@ def doctor(store: StoreFolder = DEFAULT_STORE) -> None:
     """Say what this machine has, and which trainings fit it."""
     from rich.console import Console
 
+    import lingraft.core.quiet  # noqa: F401
     from lingraft.core.doctor import facts_text, memory_of_a_device
     from lingraft.core.screen import amount
-    from lingraft.train.sizes import METHODS, sizes
+    from lingraft.train.sizes import METHODS, SETTING, sizes
 
-    console = Console()
+    console = Console(highlight=False)
     console.print(facts_text(store))
     memory = memory_of_a_device()
-    console.print(f"What fits {amount(memory, 'B')}, trained at a micro-batch of one sequence of 2048 tokens, in bf16,")
-    console.print("with gradient checkpointing and 8,000 new tokens (predicted GB):\n")
-    console.print(f"{'':22}" + "".join(f"{method:>14}" for method in METHODS), style="bold")
+    console.print(f"Predicted GB, and whether they fit {amount(memory, 'B')}: {SETTING}\n")
+    console.print(f"{'':14}" + "".join(f"{method:>12}" for method in METHODS), style="bold")
     for name, needed in sizes():
-        console.print(f"{name:22}", style="cyan", end="")
+        console.print(f"{name:14}", style="cyan", end="")
         for size in needed.values():
             mark = "[green]yes[/green]" if size <= memory else "[red]no[/red] "
-            console.print(f"{size / 1e9:>9.1f} {mark} ", end="", highlight=False)
+            console.print(f"{size / 1e9:>8.1f} {mark}", end="")
         console.print()
 
 

@@ -1,6 +1,7 @@
 """What this machine has, for a person to read."""
 
 import shutil
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,7 @@ EXTRAS = {
     "vectors": ("gensim",),
 }
 """The modules of each optional extra."""
-WIDTH = 96
+WIDTH = 79
 
 
 def memory_of_a_device() -> float:
@@ -82,6 +83,4 @@ def _extras() -> str:
 
 
 def _folded(text: str) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, WIDTH - 11)

@@ -8,9 +8,9 @@ from .planner import memory_bytes
 from .settings import Settings
 
 SEQUENCE_TOKENS, NUM_NEW = 2048, 8000
-# Geometries of published models, in the order of their config.json files.
+# As the config.json of Qwen2.5, Llama 3.1 and Mixtral v0.1 have it.
 SIZES: dict[str, PretrainedConfig] = {
-    "0.5B (Qwen2.5)": Qwen2Config(
+    "Qwen 0.5B": Qwen2Config(
         vocab_size=151936,
         hidden_size=896,
         intermediate_size=4864,
@@ -20,7 +20,7 @@ SIZES: dict[str, PretrainedConfig] = {
         tie_word_embeddings=True,
         dtype="bfloat16",
     ),
-    "1.5B (Qwen2.5)": Qwen2Config(
+    "Qwen 1.5B": Qwen2Config(
         vocab_size=151936,
         hidden_size=1536,
         intermediate_size=8960,
@@ -30,7 +30,7 @@ SIZES: dict[str, PretrainedConfig] = {
         tie_word_embeddings=True,
         dtype="bfloat16",
     ),
-    "8B (Llama 3.1)": LlamaConfig(
+    "Llama 8B": LlamaConfig(
         vocab_size=128256,
         hidden_size=4096,
         intermediate_size=14336,
@@ -39,7 +39,7 @@ SIZES: dict[str, PretrainedConfig] = {
         num_key_value_heads=8,
         dtype="bfloat16",
     ),
-    "70B (Llama 3.1)": LlamaConfig(
+    "Llama 70B": LlamaConfig(
         vocab_size=128256,
         hidden_size=8192,
         intermediate_size=28672,
@@ -48,7 +48,7 @@ SIZES: dict[str, PretrainedConfig] = {
         num_key_value_heads=8,
         dtype="bfloat16",
     ),
-    "8x7B (Mixtral)": MixtralConfig(
+    "Mixtral 8x7B": MixtralConfig(
         vocab_size=32000,
         hidden_size=4096,
         intermediate_size=14336,
@@ -60,6 +60,7 @@ SIZES: dict[str, PretrainedConfig] = {
         dtype="bfloat16",
     ),
 }
+SETTING = "one sequence of\n2048 tokens at once, bf16, gradient checkpointing, 8,000 new tokens"
 METHODS = ("full", "top_bottom", "lora", "qlora", "rows")
 
 
