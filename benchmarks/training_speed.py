@@ -18,7 +18,8 @@ from transformers import AutoModelForCausalLM
 
 from lingraft.train.mix import Mixture
 from lingraft.train.pack import Shard
-from lingraft.train.pretrain import collate, pretrain, training_order
+from lingraft.train.pretrain import pretrain
+from lingraft.train.reading import collate, training_order
 from lingraft.train.settings import Settings
 
 STEPS = 40

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli_errors import user_errors
+from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
+from .cli_plan import app as plan_app
 from .cli_tokenizer import app as tokenizer_app
 
 if TYPE_CHECKING:
@@ -22,15 +24,7 @@ app = typer.Typer(
 )
 
 app.add_typer(tokenizer_app, name="tokenizer")
-
-RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (lingraft ls).")]
-Override = Annotated[
-    list[str] | None, typer.Option("--set", "-s", help="Override one value: seed=3, pretrain.lr=1e-4. May be repeated.")
-]
-StoreFolder = Annotated[
-    Path, typer.Option("--store", envvar="LINGRAFT_STORE", help="The folder that holds artifacts and runs.")
-]
-DEFAULT_STORE = Path("lingraft-store")
+app.add_typer(plan_app)
 
 
 @app.command("ls")
@@ -78,18 +72,6 @@ def check(recipe: RecipeName, override: Override = None, store: StoreFolder = DE
     with user_errors():
         loaded, _ = _plan(recipe, override, store)
     typer.echo(f"{loaded.name}: {len(loaded.stages)} steps, no mistake found")
-
-
-@app.command()
-def plan(recipe: RecipeName, override: Override = None, store: StoreFolder = DEFAULT_STORE) -> None:
-    """Show what a run would do: the state of every step, and what it is likely to cost."""
-    from rich.console import Console
-
-    from lingraft.core.tables import plan_table
-
-    with user_errors():
-        _, steps = _plan(recipe, override, store)
-    Console().print(plan_table(steps))
 
 
 @app.command()
@@ -152,15 +134,10 @@ def show(
 
 
 def _plan(name: str, override: list[str] | None, store: Path) -> "tuple[Recipe, list[Step]]":
-    from lingraft.core.artifact import Store
-    from lingraft.core.plan import plan
-    from lingraft.core.recipe import load
-    from lingraft.core.shipped import find
+    from lingraft.core.plan import load_and_plan
     from lingraft.stages import table
 
-    stages = table()
-    recipe = load(find(name), stages, override or ())
-    return recipe, plan(recipe, stages, Store(store))
+    return load_and_plan(name, table(), override or (), store)
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ def test_a_disk_too_small_for_the_forecast(folder: Path) -> None:
 
 def test_a_memory_too_small_for_the_forecast(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(machine.describe(), "gpu", [])
-    said = r"count: the step needs about 1000000 GB of memory, this machine has [\d.]+ GB\.\n  Hold fewer sequences"
+    said = r"count: the step needs about 1000000 GB of memory, this machine has [\d.]+ GB\.\n  Take a smaller base"
     with pytest.raises(RecipeError, match=said):
         steps(folder, "count.act=huge")
     monkeypatch.setitem(machine.describe(), "gpu", ["a GPU"])

@@ -5,7 +5,8 @@ import pytest
 from safetensors.torch import load_file
 
 from lingraft.core.errors import InputError
-from lingraft.train.pretrain import pretrain, training_order
+from lingraft.train.pretrain import pretrain
+from lingraft.train.reading import training_order
 from lingraft.train.settings import NewRows, Settings
 
 NEW = list(range(350, 400))

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, TrainerControl, TrainerState, Tra
 from lingraft.core.errors import StageError
 from lingraft.core.progress import Progress
 from lingraft.train.guards import LossGuard
-from lingraft.train.pretrain import pretrain, training_order
+from lingraft.train.pretrain import pretrain
+from lingraft.train.reading import training_order
 from lingraft.train.settings import Forgetting, Lora, NewRows, Settings
 from lingraft.train.trainable import Trainable
 

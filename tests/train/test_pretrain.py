@@ -24,7 +24,8 @@ from lingraft.corpus.shards import sample
 from lingraft.evaluate import bits
 from lingraft.train.checkpoints import newest
 from lingraft.train.pack import Shard, pack, sequence_bytes
-from lingraft.train.pretrain import check_same_tokenizer, pretrain, training_flops, training_order
+from lingraft.train.pretrain import check_same_tokenizer, pretrain, training_flops
+from lingraft.train.reading import training_order
 from lingraft.train.settings import Settings, Shorter
 
 STEPS, BATCH_SEQUENCES, SIZE = 8, 8, 32

@@ -14,7 +14,8 @@ from lingraft.corpus.shards import sample
 from lingraft.evaluate import bits
 from lingraft.train.mix import Mixture
 from lingraft.train.pack import Shard
-from lingraft.train.pretrain import collate, pretrain, training_order
+from lingraft.train.pretrain import pretrain
+from lingraft.train.reading import collate, training_order
 from lingraft.train.settings import Lora, NewRows, Settings
 from lingraft.train.trainable import Trainable
 

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import time
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def describe() -> dict[str, object]:
         "cpu": _cpu(),
         "cores": _cores(),
         "memory_bytes": psutil.virtual_memory().total,
-        "gpu": _gpus(),
+        "gpu": [gpu.name for gpu in gpus()],
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
     }
@@ -62,11 +63,44 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpus() -> list[str]:
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as its driver describes it."""
+
+    name: str
+    memory_bytes: float
+    driver: str
+    compute_capability: float
+
+    @property
+    def bf16(self) -> bool:
+        """Whether it multiplies bfloat16: from Ampere on."""
+        return self.compute_capability >= 8.0
+
+
+@functools.cache
+def gpus() -> tuple[Gpu, ...]:
+    """The NVIDIA GPUs of this machine."""
+    asked = "name,memory.total,driver_version,compute_cap"
     try:
         answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=True
+            ["nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (FileNotFoundError, subprocess.CalledProcessError):
-        return []
-    return answer.stdout.split("\n")[:-1]
+        return ()
+    return tuple(_gpu(line) for line in answer.stdout.splitlines() if line.strip())
+
+
+def _gpu(line: str) -> Gpu:
+    name, mebibytes, driver, capability = (part.strip() for part in line.split(","))
+    return Gpu(name, float(mebibytes) * 2**20, driver, float(capability))
+
+
+def bf16_of_processor() -> str | None:
+    """The best instructions that the processor has for bfloat16; None where it is emulated in float32."""
+    path = Path("/proc/cpuinfo")
+    flags = path.read_text().split() if path.exists() else []
+    return next((flag for flag in ("amx_bf16", "avx512_bf16", "bf16") if flag in flags), None)

@@ -1,14 +1,17 @@
 """From a recipe to its steps: inputs, fingerprint, state and forecast of each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from . import machine
 from .artifact import Store, fingerprint
+from .devices import Target
 from .errors import LingraftError, RecipeError, StoreError
 from .outside import ContentHashes
-from .recipe import Recipe
+from .recipe import Recipe, load
+from .shipped import find
 from .stage import Check, Forecast, Input, Settings, Stage, StageConfig
 
 
@@ -29,12 +32,12 @@ class Step:
     forecast: Forecast
 
 
-def check(recipe: Recipe, table: Mapping[str, Stage], hashes: ContentHashes) -> None:
+def check(recipe: Recipe, table: Mapping[str, Stage], hashes: ContentHashes, target: Target | None = None) -> None:
     """Run every stage's own check; raises RecipeError that lists every mistake."""
     mistakes = []
     for name, config in recipe.stages.items():
         stage = table[config.kind]
-        context = Check(config, recipe.settings(stage, config), recipe, hashes)
+        context = Check(config, recipe.settings(stage, config), recipe, hashes, target=target)
         try:
             stage.check(context)
         except LingraftError as error:
@@ -43,21 +46,46 @@ def check(recipe: Recipe, table: Mapping[str, Stage], hashes: ContentHashes) -> 
         raise RecipeError("\n".join(mistakes))
 
 
-def plan(recipe: Recipe, table: Mapping[str, Stage], store: Store) -> list[Step]:
+def load_and_plan(
+    name: str,
+    table: Mapping[str, Stage],
+    overrides: Sequence[str],
+    store: Path,
+    *,
+    target: Target | None = None,
+    measure: bool = False,
+) -> tuple[Recipe, list[Step]]:
+    """The recipe of a file, or the shipped one of this name, and its steps; see `plan`."""
+    recipe = load(find(name), table, overrides)
+    return recipe, plan(recipe, table, Store(store), target=target, measure=measure)
+
+
+def plan(
+    recipe: Recipe,
+    table: Mapping[str, Stage],
+    store: Store,
+    *,
+    target: Target | None = None,
+    measure: bool = False,
+) -> list[Step]:
     """Check the recipe and lay out its steps.
 
-    Raises RecipeError for what a stage's check finds, StoreError when the disk is too small for the forecast.
+    With a `target`, trainings are forecast for those devices, and need not fit this machine. `measure` lets forecasts
+    take some seconds to time things.
+    Raises RecipeError for what a stage's check finds and where the memory is too small for the forecast, StoreError
+    where the disk is.
     """
     hashes = ContentHashes(store.root / "hashes.json")
-    check(recipe, table, hashes)
+    check(recipe, table, hashes, target)
     steps: dict[str, Step] = {}
     figures: dict[str, Mapping[str, Any]] = {}
     for name, config in recipe.stages.items():
-        step, known = _step(name, config, recipe, table, store, hashes, steps, figures)
+        step, known = _step(name, config, recipe, table, store, hashes, steps, figures, target, measure)
         steps[name] = step
         figures[name] = known
-    _check_disk(steps.values(), store)
-    _check_memory(steps.values())
+    if target is None:
+        _check_disk(steps.values(), store)
+        _check_memory(steps.values())
     return list(steps.values())
 
 
@@ -70,11 +98,14 @@ def _step(
     hashes: ContentHashes,
     steps: Mapping[str, Step],
     figures: Mapping[str, Mapping[str, Any]],
+    target: Target | None,
+    measure: bool,
 ) -> tuple[Step, Mapping[str, Any]]:
     stage = table[config.kind]
     settings = recipe.settings(stage, config)
     inputs = {reference: steps[reference].fingerprint for reference in referenced(config)}
-    context = Check(config, settings, recipe, hashes, {reference: figures[reference] for reference in inputs})
+    known = {reference: figures[reference] for reference in inputs}
+    context = Check(config, settings, recipe, hashes, known, target, measure)
     outside = stage.outside(context)
     mark = fingerprint(
         {
@@ -88,7 +119,7 @@ def _step(
     finished = store.find(stage.kind, mark)
     state = "done" if finished else "resume" if store.work_folder(stage.kind, mark).exists() else "new"
     forecast = stage.forecast(context)
-    if finished:
+    if finished and target is None:
         forecast = _measured(forecast, finished)
     known = finished.figures if finished else forecast.figures
     return Step(name, stage, config, settings, inputs, outside, mark, state, forecast), known
@@ -141,15 +172,28 @@ def _check_disk(steps: Iterable[Step], store: Store) -> None:
 
 
 def _check_memory(steps: Iterable[Step]) -> None:
-    described = machine.describe()
-    if described["gpu"]:
-        return  # the forecast is one of a processor's memory
+    here = machine.describe()
     for step in steps:
-        needed = step.forecast.memory_bytes or 0
-        if step.state != "done" and needed > described["memory_bytes"]:
+        if step.state == "done":
+            continue
+        if (training := step.forecast.training) is not None:
+            needed, there, what = training.device_bytes, training.device_memory_bytes, training.device
+        elif here["gpu"]:
+            continue  # the forecasts of other steps are those of a processor's memory
+        else:
+            needed, there, what = step.forecast.memory_bytes or 0, here["memory_bytes"], "this machine"
+        if needed > there:
             raise RecipeError(
-                f"the step needs about {needed / 1e9:.0f} GB of memory, this machine has "
-                f"{described['memory_bytes'] / 1e9:.0f} GB.",
+                f"the step needs about {needed / 1e9:.0f} GB of memory, {what} has {there / 1e9:.0f} GB.",
                 where=step.name,
-                remedy="Hold fewer sequences at once (micro_batch_sequences), take a smaller base or a larger machine.",
+                remedy=_would_fit(step),
             )
+
+
+def _would_fit(step: Step) -> str:
+    training = step.forecast.training
+    if training is None:
+        return "Take a smaller base or a larger machine."
+    if not training.alternatives:
+        return "Nothing that was tried fits: take a smaller base or a larger machine."
+    return "\n  ".join([f"It would fit with one of these in {step.name}:", *training.alternatives])

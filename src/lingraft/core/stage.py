@@ -1,12 +1,13 @@
 """What a stage is: a config, a check, a forecast, a run and a version."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from .devices import Target
 from .progress import SILENT, Progress
 
 ANYTHING = "anything"
@@ -76,6 +77,33 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """What a training asks of each of its devices."""
+
+    device: str
+    num_devices: int
+    device_bytes: float
+    """The most memory of one device at any moment."""
+    parts: Mapping[str, float]
+    device_memory_bytes: float
+    """What one device has."""
+    sharded: bool
+    """Whether the model is divided among the devices."""
+    tokens_per_second: float | None
+    """Of all devices together."""
+    speed_from: str
+    watts: float | None
+    """Of one device at the most."""
+    alternatives: Sequence[str] = ()
+    """Where it does not fit: settings that would, as recipe lines."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether a device has the memory."""
+        return self.device_bytes <= self.device_memory_bytes
+
+
+@dataclass(frozen=True)
 class Forecast:
     """What a step will cost, as far as it can be told before it has run; None is unknown."""
 
@@ -88,6 +116,7 @@ class Forecast:
     seconds: float | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
     """Forecasts of the step's own figures that later steps need for theirs."""
+    training: Demand | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +130,10 @@ class Check:
     content_hash: Callable[[Path], str]
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By step name: the figures, or forecasts of them, of the steps that this one reads; empty during a check."""
+    target: Target | None = None
+    """The devices that a training is planned for; None is this machine."""
+    measure: bool = False
+    """Whether a forecast may take some seconds to time things."""
 
 
 def _nothing(_: Check) -> None:

@@ -49,7 +49,10 @@ class Base(StageConfig):
 
 
 def check(context: Check) -> None:
-    """The folder is there and holds config, safetensors and a tokenizer; a hub id, an architecture is known."""
+    """The folder is there and holds config, safetensors and a tokenizer; a hub id, an architecture is known.
+
+    To plan for other devices than those here, the weights need not be here either.
+    """
     if context.config.architecture is not None:
         _configuration(context.config)
         return
@@ -57,7 +60,7 @@ def check(context: Check) -> None:
     if folder is None:
         _commit(context.config)
         return
-    _check_folder(folder)
+    _check_folder(folder, weights=context.target is None)
 
 
 def outside(context: Check) -> dict[str, str]:
@@ -77,9 +80,17 @@ def forecast(context: Check) -> Forecast:
     if context.config.architecture is not None:
         return _forecast_new(context.config)
     folder = local_folder(context.config.model, context.recipe.folder)
+    trusted = {"trust_remote_code": context.config.trust_remote_code}
     if folder is None:
-        return Forecast(reads=f"hub {context.config.model}", writes="links to the hub cache")
-    figures = {"model": folder.name, "trust_remote_code": context.config.trust_remote_code, **describe(folder)}
+        figures = {"model": context.config.model, **trusted, **_expected(_config_folder(context.config), trusted)}
+        return Forecast(
+            reads=f"hub {context.config.model}",
+            writes="links to the hub cache",
+            disk_bytes=figures["weight_bytes"],
+            figures=figures,
+        )
+    sizes = describe(folder) if any(folder.glob("*.safetensors")) else _expected(folder, trusted)
+    figures = {"model": folder.name, **trusted, **sizes}
     return Forecast(reads=str(folder), writes="links", disk_bytes=4096, seconds=1, figures=figures)
 
 
@@ -120,6 +131,45 @@ def local_folder(model: str, recipe_folder: Path) -> Path | None:
             remedy="A relative folder is looked for beside the recipe file. Set base.model.",
         )
     return None
+
+
+def model_config(recipe: Any, figures: Mapping[str, Any]) -> tuple[Any, int]:
+    """The config of a model that was made from the recipe's base and has these figures, and how many rows are new."""
+    config = recipe.stages["base"]
+    if config.architecture is not None:
+        loaded = _configuration(config)
+    else:
+        folder = local_folder(config.model, recipe.folder) or _config_folder(config)
+        loaded = _loaded(folder, config.trust_remote_code)
+    rows = figures.get("vocabulary") or loaded.vocab_size
+    num_new = max(0, rows - loaded.vocab_size)
+    loaded.vocab_size = rows
+    return loaded, num_new
+
+
+def _config_folder(config: Base) -> Path:
+    """Where the hub's config of the model is, and the code that comes with it; no weights are fetched."""
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(config.model, revision=_commit(config), allow_patterns=["config.json", "*.py"]))
+
+
+def _loaded(folder: Path, trust_remote_code: bool) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    except (ValueError, OSError) as error:
+        raise InputError(f"transformers cannot read this config: {error}", where=folder / "config.json") from error
+
+
+def _expected(folder: Path, trusted: Mapping[str, bool]) -> dict[str, Any]:
+    """What `describe` will find in weights that are not here yet."""
+    from lingraft.train.rehearsal import weigh
+
+    config = _loaded(folder, **trusted)
+    parameters, num_bytes = weigh(config)
+    return {**_sizes(_mapping(folder / "config.json")), "parameters": parameters, "weight_bytes": num_bytes}
 
 
 def origin(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,11 +222,11 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in names if path.name != "artifact.json"]
 
 
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, *, weights: bool = True) -> None:
     names = sorted(path.name for path in folder.iterdir())
     if "config.json" not in names:
         raise InputError("this is no model folder: there is no config.json.", where=folder, remedy="Set base.model.")
-    if not any(name.endswith(".safetensors") for name in names):
+    if weights and not any(name.endswith(".safetensors") for name in names):
         pickles = [name for name in names if name.endswith(PICKLES)]
         found = f"only {pickles[0]}, a pickle that can run code when it is opened" if pickles else "none at all"
         raise InputError(
@@ -199,7 +249,7 @@ def _check_folder(folder: Path) -> None:
     if index.exists():
         shards = set(_mapping(index)["weight_map"].values())
         missing = sorted(shards - set(names))
-        if missing:
+        if weights and missing:
             raise InputError(f"{missing[0]} of the weights is not there.", where=folder, remedy="Download it again.")
 
 
@@ -213,10 +263,9 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 def describe(folder: Path) -> dict[str, Any]:
     """Sizes of a model from its config and the headers of its weights."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tensors = [tensor for path in sorted(folder.glob("*.safetensors")) for tensor in _header(path).values()]
     return {
-        **_sizes(config),
+        **_sizes(_mapping(folder / "config.json")),
         "parameters": sum(prod(tensor["shape"]) for tensor in tensors),
         "dtype": tensors[0]["dtype"],
         "weight_bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),

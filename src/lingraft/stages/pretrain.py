@@ -1,7 +1,9 @@
 """pretrain: continue the pretraining of a model on the mixed streams."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib.util import find_spec
+from math import ceil
 from shutil import which
 from typing import Annotated, Any, Literal
 
@@ -9,13 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lingraft.core import launch
 from lingraft.core.errors import RecipeError
-from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
+from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage, StageConfig
 
-from .base import describe, origin
-
-MODEL_FLOPS_SHARE = 0.5
-"""Of the speed of matrix products, what a training reaches on a CPU; the rest is attention, norms, optimizer."""
-
+from .base import describe, model_config, origin
 
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 
@@ -207,13 +205,13 @@ def check(context: Check) -> None:
         ("energy", "counting energy", config.energy != Power(), "codecarbon", "energy"),
         *(("track", name, name != "tensorboard", name, "track") for name in config.track),
     ):
-        if needs and find_spec(package) is None:
+        if needs and context.target is None and find_spec(package) is None:
             raise RecipeError(
                 f"{chosen} needs {package}, which is not installed.",
                 where=where,
                 remedy=f"pip install 'lingraft[{extra}]'",
             )
-    if config.compile and not any(map(which, ("g++", "clang++", "cl"))):
+    if config.compile and context.target is None and not any(map(which, ("g++", "clang++", "cl"))):
         raise RecipeError(
             "torch compiles with a C++ compiler, and none is found.",
             where="compile",
@@ -279,53 +277,88 @@ def _kinds(name: str, stages: Any) -> list[str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Tokens from the budget, 6 FLOPs a token and weight, time from the speed of matrix products on this machine."""
-    from lingraft.core.machine import matmul_flops_per_second
+    """Memory, speed and time by the code that trains; see `lingraft.train.planner`."""
+    from lingraft.core import machine
+    from lingraft.core.devices import recognized
+    from lingraft.train.planner import alternatives, predict
 
-    config = context.config
+    config, target = context.config, context.target
     model, data = context.figures[config.model], context.figures[config.data]
-    bytes_per_token = data["text_bytes"] / max(1, data["tokens"])
-    target_tokens = data["streams"]["target"]["text_bytes"] / bytes_per_token
-    share = config.mix["target"] / sum(config.mix.values())
-    tokens = (
-        config.budget_tokens
-        or (config.budget_bytes or 0) / bytes_per_token
-        or (config.epochs or 0) * target_tokens / share
+    tokens = _tokens(config, data)
+    settings = _settings(config, data["sequence_tokens"], context.settings.seed)
+    base, num_new = model_config(context.recipe, model)
+    devices = (
+        {"num_devices": launch.num_processes()}
+        if target is None
+        else {"device": target.device, "num_devices": target.num_devices, "sharded": target.sharded}
     )
-    parameters = model.get("parameters") or 0
-    flops = 6 * parameters * tokens
-    logits = (config.micro_batch_sequences or config.batch_tokens // data["sequence_tokens"]) * data["sequence_tokens"]
+    found = predict(base, settings, num_new=num_new, measure=context.measure, **devices)
+    gpu = next(iter(machine.gpus()), None)
+    known = target.device if target else recognized(gpu.name) if gpu else None
+    memory = target.device.memory_bytes if target else gpu.memory_bytes if gpu else machine.describe()["memory_bytes"]
+    fits = found.device_bytes <= memory
+    demand = Demand(
+        device=target.device.name if target else gpu.name if gpu else "this machine",
+        num_devices=found.num_devices,
+        device_bytes=found.device_bytes,
+        parts=found.parts,
+        device_memory_bytes=memory,
+        sharded=found.sharded,
+        tokens_per_second=found.tokens_per_second,
+        speed_from=found.speed_from,
+        watts=known.watts if known else None,
+        alternatives=() if fits else alternatives(base, settings, memory, num_new=num_new, **devices),
+    )
     return Forecast(
         reads="model, token shards",
         writes="a model folder",
         tokens=tokens,
-        flops=flops,
-        memory_bytes=5e8 + 16 * parameters + 12 * logits * (model.get("vocabulary") or 0),
-        disk_bytes=3 * 12 * parameters,
-        seconds=10 + flops / (MODEL_FLOPS_SHARE * matmul_flops_per_second()),
+        flops=found.flops_per_token * tokens,
+        memory_bytes=found.device_bytes,
+        disk_bytes=found.disk_bytes,
+        seconds=None if found.tokens_per_second is None else found.start_seconds + tokens / found.tokens_per_second,
         figures=model,
+        training=demand,
+    )
+
+
+def _tokens(config: Pretrain, data: Mapping[str, Any]) -> float:
+    """Those that are shown, whole batches of them."""
+    bytes_per_token = data["text_bytes"] / max(1, data["tokens"])
+    if config.budget_tokens is not None:
+        tokens = config.budget_tokens
+    elif config.budget_bytes is not None:
+        tokens = config.budget_bytes / bytes_per_token
+    else:
+        target_tokens = data["streams"]["target"]["text_bytes"] / bytes_per_token
+        tokens = config.epochs * target_tokens / (config.mix["target"] / sum(config.mix.values()))
+    return ceil(tokens / config.batch_tokens) * config.batch_tokens
+
+
+def _settings(config: Pretrain, sequence_tokens: int, seed: int) -> Any:
+    from lingraft.train import energy
+    from lingraft.train.settings import Energy, Forgetting, Lora, NewRows, Settings, Shorter
+
+    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
+    parts = {"lora": Lora, "new_rows": NewRows, "forgetting": Forgetting}
+    return Settings(
+        **config.model_dump(include=shared - parts.keys() - {"sequence_schedule", "energy"}),
+        **{name: part(**getattr(config, name).model_dump()) for name, part in parts.items()},
+        sequence_schedule=[Shorter(**part.model_dump()) for part in config.sequence_schedule],
+        energy=Energy(**config.energy.model_dump()) if energy.installed() else None,
+        sequence_tokens=sequence_tokens,
+        seed=seed,
     )
 
 
 def run(job: Job) -> dict[str, Any]:
     """Train; see `lingraft.train.pretrain`."""
     from lingraft.tokenizer.id_ranges import in_ranges
-    from lingraft.train import energy
     from lingraft.train.pretrain import check_same_tokenizer, pretrain
-    from lingraft.train.settings import Energy, Forgetting, Lora, NewRows, Settings, Shorter
 
     config, model, data = job.config, job.inputs[job.config.model], job.inputs[job.config.data]
     check_same_tokenizer(model.folder, data.figures["tokenizer_sha256"])
-    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
-    parts = {"lora": Lora, "new_rows": NewRows, "forgetting": Forgetting}
-    settings = Settings(
-        **config.model_dump(include=shared - parts.keys() - {"sequence_schedule", "energy"}),
-        **{name: part(**getattr(config, name).model_dump()) for name, part in parts.items()},
-        sequence_schedule=[Shorter(**part.model_dump()) for part in config.sequence_schedule],
-        energy=Energy(**config.energy.model_dump()) if energy.installed() else None,
-        sequence_tokens=data.figures["sequence_tokens"],
-        seed=job.settings.seed,
-    )
+    settings = _settings(config, data.figures["sequence_tokens"], job.settings.seed)
     figures = pretrain(
         model.folder,
         data.folder,

@@ -5,15 +5,8 @@ from typing import Any
 
 import torch
 
-# FLOPs a second, dense bfloat16 products with float32 sums, from the makers' data sheets; the first name that fits.
-DATA_SHEETS = {
-    "H200": 989e12,
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "RTX 4090": 165e12,
-}
+from lingraft.core.devices import recognized
+
 SIDE, RUNS = 2048, 5
 
 
@@ -32,10 +25,9 @@ def utilization(flops: float, seconds: float, num_processes: int, precision: str
 def peak_flops_per_second(precision: str) -> tuple[float, str]:
     """Of one device: from its data sheet where that is known and the precision is bf16, else measured."""
     if torch.cuda.is_available() and precision == "bf16":
-        name = torch.cuda.get_device_name()
-        for known, peak in DATA_SHEETS.items():
-            if known in name:
-                return peak, f"data sheet of {known}"
+        known = recognized(torch.cuda.get_device_name())
+        if known is not None:
+            return known.flops_per_second, f"data sheet of {known.name}"
     return _measured(torch.bfloat16 if precision == "bf16" else torch.float32), "measured"
 
 

@@ -87,12 +87,22 @@ class ChunkedLoss:
     ) -> torch.Tensor:
         if not self._head.training:
             return self._loss_function(logits, labels, vocab_size, num_items_in_batch=num_items_in_batch, **rest)
-        labels_BS = functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
-        predicted_BS = labels_BS != IGNORED
+        hidden_TD, labels_T = self.predicting(logits, functional.pad(labels[:, 1:], (0, 1), value=IGNORED))
         kind = logits.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else logits.dtype
-        loss = ChunkedCrossEntropy.apply(logits[predicted_BS], self._head.weight, labels_BS[predicted_BS], dtype)
-        return loss / (predicted_BS.sum() if num_items_in_batch is None else num_items_in_batch)
+        loss = ChunkedCrossEntropy.apply(hidden_TD, self._head.weight, labels_T, dtype)
+        return loss / (len(labels_T) if num_items_in_batch is None else num_items_in_batch)
+
+    def predicting(self, hidden_BSD: torch.Tensor, labels_BS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The places that predict a token, and which one it is."""
+        predicted_BS = labels_BS != IGNORED
+        return hidden_BSD[predicted_BS], labels_BS[predicted_BS]
+
+
+def is_plain(head: torch.nn.Module) -> bool:
+    """Whether a head is a product with its weight alone: adapters in it, for one, are not in its weight."""
+    plain = type(head) is torch.nn.Linear or (isinstance(head, torch.nn.Linear) and is_parametrized(head))
+    return plain and head.bias is None
 
 
 def chunk(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast: bool) -> ChunkedLoss | None:
@@ -101,9 +111,7 @@ def chunk(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast
     That is not looked up but tried, on a batch: some models scale or cap their logits.
     """
     head = model.get_output_embeddings()
-    # Only a plain layer: adapters in the head, for one, are not in its weight.
-    plain = type(head) is torch.nn.Linear or (isinstance(head, torch.nn.Linear) and is_parametrized(head))
-    if not plain or head.bias is not None:
+    if not is_plain(head):
         return None
     was_training = model.training
     model.eval()  # no dropout

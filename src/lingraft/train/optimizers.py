@@ -12,7 +12,8 @@ from lingraft.core.errors import InputError
 from .new_rows import tables_of
 from .settings import Settings
 
-OPTIMIZERS = ("adamw", "adamw_8bit", "paged_adamw_8bit", "muon")
+EIGHT_BITS = ("adamw_8bit", "paged_adamw_8bit")
+OPTIMIZERS = ("adamw", *EIGHT_BITS, "muon")
 # Norms and biases are never decayed; names as the Trainer of transformers knows them.
 NOT_DECAYED = (r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)")
 MATRICES, NEW_ROWS = "matrices", "new rows"

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments
@@ -21,13 +20,14 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, earlier, experts, hardware, loss, mix, quantize, sharding
+from . import checkpoints, earlier, experts, hardware, loss, quantize, sharding
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
-from .earlier import Earlier, Mixes
+from .earlier import Earlier
 from .energy import EnergyMeter
 from .guards import ForgettingAlarm, LossGuard, alarms
-from .pack import STREAMS, Shard, checksum, sequence_bytes
+from .pack import STREAMS, checksum, sequence_bytes
 from .processes import is_first, lost_ones_told, wait
+from .reading import batch, collate, mixes, mixture, training_order
 from .settings import WITHOUT_EFFECT, Settings
 from .trainable import Trainable
 from .trainer import LanguageTrainer
@@ -57,7 +57,7 @@ def pretrain(
     is_sharded = launch.sharded()
     if is_sharded:
         _check_can_be_sharded(settings)
-    batch_sequences, micro = _batch(settings, launch.num_processes())
+    batch_sequences, micro = batch(settings, launch.num_processes())
     _check_keeps_state(settings)
     kind = _kind(settings, packed)
     before = earlier.read(model, kind) if settings.go_on else None
@@ -65,11 +65,7 @@ def pretrain(
     tokenizer = family.open(model)
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     steps = len(rows) // batch_sequences
-    pieces = [
-        (math.ceil(part.until * steps) * batch_sequences, _num_pieces(part.tokens, settings.sequence_tokens))
-        for part in settings.sequence_schedule
-    ]
-    data = mix.Mixture([Shard(packed / name, settings.sequence_tokens, pad_id) for name in streams], rows, pieces)
+    data = mixture(packed, settings, rows, streams, pad_id)
     arguments = TrainingArguments(
         output_dir=str(folder / SCRATCH),
         per_device_train_batch_size=micro,
@@ -176,7 +172,7 @@ def pretrain(
         trained.config.output_router_logits = router_logits
     if settings.keep_state:
         shown = (before.rows if before is not None else 0) + len(rows)
-        place = Earlier(folder / earlier.FOLDER, shown, _mixes(settings, changes, before))
+        place = Earlier(folder / earlier.FOLDER, shown, mixes(settings, changes, before))
         earlier.save(folder, trainable.named(), trainer.optimizer, place, kind)
     proof, moved = trainable.proof(), trainable.figures()
     if chunked is not None:
@@ -222,43 +218,6 @@ def pretrain(
     }
 
 
-def training_order(
-    packed: Path,
-    settings: Settings,
-    changes: Mixes = (),
-    num_rows: int | None = None,
-    before: Earlier | None = None,
-) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """The rows of the whole training (see `mix.order`), the streams they index, and the text bytes of each row.
-
-    `changes` are other shares from a row of this training on, `before` is the training that it goes on from.
-    """
-    (_, shares), *later = _mixes(settings, changes, before)
-    streams = [name for name in STREAMS if any(mix.get(name) for mix in (shares, *(mix for _, mix in later)))]
-    shard_bytes = {name: sequence_bytes(packed, name) for name in streams}
-    rows = mix.order(
-        shard_bytes,
-        {name: shares.get(name, 0.0) for name in streams},
-        seed=settings.seed,
-        budget_bytes=settings.budget_bytes,
-        budget_tokens=settings.budget_tokens,
-        epochs=settings.epochs,
-        sequence_tokens=settings.sequence_tokens,
-        multiple=settings.batch_tokens // settings.sequence_tokens,
-        changes=later,
-        num_rows=num_rows,
-        after=before.rows if before is not None else 0,
-    )
-    sizes = np.array([shard_bytes[streams[stream]][sequence] for stream, sequence in rows])
-    return rows, streams, sizes
-
-
-def _mixes(settings: Settings, changes: Mixes, before: Earlier | None) -> list[tuple[int, Mapping[str, float]]]:
-    """The shares of the streams from a row on, counted from the first row of all trainings."""
-    shown, mixes = (before.rows, before.mixes) if before is not None else (0, ())
-    return [*mixes, (shown, settings.mix), *((shown + row, mix) for row, mix in changes)]
-
-
 def _check_keeps_state(settings: Settings) -> None:
     if (settings.keep_state or settings.go_on) and settings.train in ("lora", "qlora"):
         raise InputError(
@@ -272,30 +231,6 @@ def _kind(settings: Settings, packed: Path) -> dict[str, Any]:
     names = ("train", "optimizer", "seed", "sequence_tokens")
     text = {name: checksum(packed, name) for name in STREAMS if (packed / name).exists()}
     return {**{name: getattr(settings, name) for name in names}, "the text": text}
-
-
-def _batch(settings: Settings, num_processes: int) -> tuple[int, int]:
-    """Sequences of an optimizer step, and of them those at once in the memory of one process."""
-    batch_sequences, rest = divmod(settings.batch_tokens, settings.sequence_tokens)
-    micro = settings.micro_batch_sequences or max(1, batch_sequences // num_processes)
-    if rest or not batch_sequences or batch_sequences % (micro * num_processes):
-        shared = f", in each of {num_processes} processes" if num_processes > 1 else ""
-        raise InputError(
-            f"a batch of {settings.batch_tokens} tokens is not made of whole micro-batches: "
-            f"{micro} sequences of {settings.sequence_tokens} tokens{shared}.",
-            remedy=f"Set batch_tokens to a multiple of {micro * num_processes * settings.sequence_tokens}.",
-        )
-    return batch_sequences, micro
-
-
-def _num_pieces(tokens: int, sequence_tokens: int) -> int:
-    pieces, rest = divmod(sequence_tokens, tokens)
-    if rest or not pieces:
-        raise InputError(
-            f"sequences of {sequence_tokens} tokens cannot be cut into ones of {tokens}.",
-            remedy=f"Choose lengths in sequence_schedule that divide {sequence_tokens}.",
-        )
-    return pieces
 
 
 def _board(folder: Path, newest: Path | None) -> TensorBoardCallback:
@@ -359,8 +294,7 @@ def _load(folder: Path, settings: Settings, trust_remote_code: bool, whole: bool
         model = quantize.load(folder, stored, trust_remote_code)
         _check_positions(model, settings, folder)
         return model, stored
-    frozen = settings.train != "full" and settings.precision == "bf16"
-    dtype = stored if frozen else torch.float32
+    dtype = load_dtype(settings, stored)
     if whole:
         model = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -382,6 +316,12 @@ def _outline(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> Any:
         return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
+def load_dtype(settings: Settings, stored: torch.dtype) -> torch.dtype:
+    """What weights are loaded as; those that move are float32 in any case."""
+    frozen = settings.train != "full" and settings.precision == "bf16"
+    return stored if frozen else torch.float32
+
+
 def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None and settings.sequence_tokens > longest:
@@ -390,11 +330,6 @@ def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
             where=folder,
             remedy=f"Set sequence_tokens of the pack stage to {longest} or less.",
         )
-
-
-def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    """A batch of rows of the mixture, every value of shape (sequences, tokens of a sequence)."""
-    return {key: torch.from_numpy(np.concatenate([row[key] for row in rows])) for key in rows[0]}
 
 
 def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:

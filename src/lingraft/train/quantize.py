@@ -48,7 +48,7 @@ def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTraine
         model.expert_shapes[id(module), name] = tuple(parameter.shape)
         replace_parameter_4bit(module, name, compress_statistics=True, quant_type="nf4")
     left = [name for name, p in model.named_parameters() if p.ndim > 1 and p.dtype != torch.uint8]
-    if left := [name for name in left if not any(mark in name for mark in KEPT)]:
+    if left := [name for name in left if not _is_kept(name)]:
         raise InputError(
             f"{len(left)} matrices of this model cannot be quantized: {', '.join(left[:3])}.",
             where=folder,
@@ -57,3 +57,12 @@ def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTraine
     # The Trainer asks for adapters by this mark; they are put in later.
     model._hf_peft_config_loaded = True
     return model
+
+
+def is_quantized(name: str, parameter: torch.nn.Parameter) -> bool:
+    """Whether `load` makes 4 bits of a parameter of the model."""
+    return parameter.ndim > 1 and not _is_kept(name)
+
+
+def _is_kept(name: str) -> bool:
+    return any(mark in name for mark in KEPT)

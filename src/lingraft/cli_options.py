@@ -1,0 +1,15 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeName = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one (lingraft ls).")]
+Override = Annotated[
+    list[str] | None, typer.Option("--set", "-s", help="Override one value: seed=3, pretrain.lr=1e-4. May be repeated.")
+]
+StoreFolder = Annotated[
+    Path, typer.Option("--store", envvar="LINGRAFT_STORE", help="The folder that holds artifacts and runs.")
+]
+DEFAULT_STORE = Path("lingraft-store")
