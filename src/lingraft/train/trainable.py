@@ -112,11 +112,12 @@ class Trainable:
     @torch.no_grad()
     def hand_over(self, other: "Trainable | None") -> None:
         """Give what moved to the same training of the same model, plain and whole, in the process that has one."""
-        theirs = other.named() if other is not None else {}
-        for name, parameter in self.named().items():
+        mine = self.named().values()
+        theirs = [None] * len(mine) if other is None else other.named().values()
+        for parameter, its in zip(mine, theirs, strict=True):  # in order: quantized experts have other names
             values = sharding.whole(parameter)
-            if other is not None:
-                theirs[name].copy_(values)
+            if its is not None:
+                its.copy_(values)
 
     def _fingerprints(self) -> dict[str, int]:
         """The sum of each tensor's bits as integers, which a change of any value changes; of all processes' parts."""
