@@ -89,7 +89,7 @@ def one(base: Path, packed: Path, corpus: Path, out: Path) -> None:
         SETTINGS,
         precision="fp32",
         batch_tokens=BATCH_TOKENS,
-        micro_batch_sequences=2,
+        micro_batch_sequences=1,
         budget_tokens=STEPS * BATCH_TOKENS,
     )
     before = peak_bytes()

@@ -70,7 +70,8 @@ def new(
 def check(recipe: RecipeName, override: Override = None, store: StoreFolder = DEFAULT_STORE) -> None:
     """Check everything that can be checked before anything runs."""
     with user_errors():
-        loaded, _ = _plan(recipe, override, store)
+        loaded, steps = _plan(recipe, override, store)
+    _warn(steps)
     typer.echo(f"{loaded.name}: {len(loaded.stages)} steps, no mistake found")
 
 
@@ -96,6 +97,8 @@ def run(
         if shard:
             launch.shard()
         loaded, steps = _plan(recipe, override, store)
+        if launch.rank() == 0:
+            _warn(steps)
         kept = Store(store)
         current = Run(kept, name or loaded.name)
         if launch.rank() > 0:
@@ -131,6 +134,13 @@ def show(
         typer.echo(json.dumps({"run": run, "steps": steps}, ensure_ascii=False, indent=1))
     else:
         Console().print(run_table(run, artifacts))
+
+
+def _warn(steps: "list[Step]") -> None:
+    from lingraft.core.tables import warnings
+
+    for told in warnings(steps):
+        typer.echo(told, err=True)
 
 
 def _plan(name: str, override: list[str] | None, store: Path) -> "tuple[Recipe, list[Step]]":

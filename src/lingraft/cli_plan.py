@@ -33,10 +33,9 @@ def plan(
     """Show what a run would do: the state of every step, and what it is likely to cost."""
     from rich.console import Console
 
-    import lingraft.core.quiet  # noqa: F401
     from lingraft.core.launch_templates import launch_file
     from lingraft.core.plan import load_and_plan
-    from lingraft.core.tables import plan_table
+    from lingraft.core.tables import plan_table, warnings
     from lingraft.core.training_table import training_text
     from lingraft.stages import table
 
@@ -50,6 +49,8 @@ def plan(
             return
     console = Console()
     console.print(plan_table(steps))
+    for told in warnings(steps):
+        console.print(told, style="yellow")
     console.print(training_text(steps, price_per_device_hour, grid_g_per_kwh), end="")
 
 
@@ -58,7 +59,6 @@ def doctor(store: StoreFolder = DEFAULT_STORE) -> None:
     """Say what this machine has, and which trainings fit it."""
     from rich.console import Console
 
-    import lingraft.core.quiet  # noqa: F401
     from lingraft.core.doctor import facts_text, memory_of_a_device
     from lingraft.core.screen import amount
     from lingraft.train.sizes import METHODS, SETTING, sizes

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import machine
+from . import machine, quiet  # noqa: F401
 from .artifact import Store, fingerprint
 from .devices import Target
 from .errors import LingraftError, RecipeError, StoreError

@@ -117,6 +117,8 @@ class Forecast:
     figures: Mapping[str, Any] = field(default_factory=dict)
     """Forecasts of the step's own figures that later steps need for theirs."""
     training: Demand | None = None
+    warnings: tuple[str, ...] = ()
+    """What can be done, and is likely not what was meant."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ def plan_table(steps: Sequence[Step]) -> Text:
     return text.append(f"\nstill to do: about {duration(seconds)}" if seconds else "\nall done")
 
 
+def warnings(steps: Sequence[Step]) -> list[str]:
+    """What is likely not meant, a line each."""
+    return [f"warning: {step.name}: {told}" for step in steps for told in step.forecast.warnings]
+
+
 def run_table(name: str, artifacts: Mapping[str, Input | None]) -> Table:
     """A row a step of a run with its headline figures."""
     table = Table(title=name, box=None, header_style="bold", pad_edge=False)

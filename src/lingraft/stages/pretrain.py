@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lingraft.core import launch
+from lingraft.core import launch, machine
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage, StageConfig
 
 from .base import describe, model_config, origin
 
+MOST_PASSES = 4
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 
 
@@ -217,6 +218,9 @@ def check(context: Check) -> None:
             where="compile",
             remedy="Install one (apt install g++), or leave compile out.",
         )
+    lacking = [gpu.name for gpu in machine.gpus() if not gpu.bf16]
+    if config.precision == "bf16" and context.target is None and lacking:
+        raise RecipeError(f"{lacking[0]} does not multiply in bfloat16.", where="precision", remedy="Set it to fp32.")
     alarm = config.forgetting
     if alarm.limit is not None and not stages[config.corpus].replay:
         raise RecipeError(
@@ -278,7 +282,6 @@ def _kinds(name: str, stages: Any) -> list[str]:
 
 def forecast(context: Check) -> Forecast:
     """Memory, speed and time by the code that trains; see `lingraft.train.planner`."""
-    from lingraft.core import machine
     from lingraft.core.devices import recognized
     from lingraft.train.planner import alternatives, predict
 
@@ -319,6 +322,21 @@ def forecast(context: Check) -> Forecast:
         seconds=None if found.tokens_per_second is None else found.start_seconds + tokens / found.tokens_per_second,
         figures=model,
         training=demand,
+        warnings=_warnings(config, data, tokens),
+    )
+
+
+def _warnings(config: Pretrain, data: Mapping[str, Any], tokens: float) -> tuple[str, ...]:
+    passes = {
+        stream: share * tokens / data["streams"][stream]["tokens"]
+        for stream, share in config.mix.items()
+        if share and data["streams"].get(stream, {}).get("tokens")
+    }
+    return tuple(
+        f"the {stream} text is shown {number:.1f} times; from the fourth on repeated text teaches less and less "
+        "(Muennighoff et al. 2023, arXiv 2305.16264)."
+        for stream, number in passes.items()
+        if number > MOST_PASSES
     )
 
 
