@@ -1,9 +1,11 @@
 """Training, measured: what each way of it gives and costs, speed beside bare loops and peers, killed and gone on with.
 
     python benchmarks/training.py --data FOLDER --store FOLDER [--only methods speed resume] [--seeds 1 2 3]
+        [--peer trl=PYTHON] [--peer litgpt=PYTHON] [--peer llamafactory=PYTHON]
 
-`speed` runs TRL too where it is installed (`pip install trl`). Nothing of `methods` is measured twice: what stands in
-the store is read from there. Results: benchmarks/results/training.json.
+`speed` times the peers that are named with an interpreter that has them installed (`trl`; `litgpt` and `litdata`;
+`llamafactory`; on a machine without a GPU a CPU build of torch, and no torchvision). Nothing of `methods` is measured
+twice: what stands in the store is read from there. Results: benchmarks/results/training.json.
 """
 
 import argparse
@@ -23,7 +25,9 @@ from typing import Any
 
 from initialization import LINGRAFT, TEXTS, interval
 from record import record
-from training_speed import SETTINGS
+from training_peers import VARIANTS as PEERS
+from training_speed import SETTINGS, prepare
+from training_speed import VARIANTS as OURS
 
 from lingraft.core.engine import KEEP_FREED_MEMORY
 from lingraft.train.pretrain import pretrain
@@ -43,6 +47,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "full, muon": {"train": "full", "optimizer": "muon"},
 }
 ROUNDS, KILLS, SEED = 5, 20, 17
+NONE = {"tokens_per_second": 0.0}  # of a contender that failed
 
 
 def main() -> None:
@@ -51,8 +56,10 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--peer", type=peer, action="append", default=[], metavar="PEER=INTERPRETER")
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
+    arguments.peer = dict(arguments.peer)
     for part in arguments.only:
         PARTS[part](arguments)
 
@@ -86,30 +93,67 @@ def methods(arguments: argparse.Namespace) -> None:
 
 
 def speed(arguments: argparse.Namespace) -> None:
-    """Tokens a second, each contender in a process of its own, in turn; all but the last with the same allocator."""
+    """Tokens a second, each contender in a process of its own, in turn, all but one with the same allocator.
+
+    Each variant of a contender is timed once; the quickest goes through all rounds.
+    """
     run(arguments, "speed", {"seed": SEED, "pretrain.budget_bytes": 1e5})
-    places = [arguments.store / "runs" / "speed" / step for step in ("graft", "pack", "corpus")]
+    model, corpus = (arguments.store / "runs" / "speed" / step for step in ("graft", "corpus"))
     kept, plain = {**os.environ, **KEEP_FREED_MEMORY}, dict(os.environ)
+    ours, theirs = HERE / "training_speed.py", HERE / "training_peers.py"
     contenders = {
-        "lingraft": ("lingraft", kept),
-        "bare loop": ("bare", kept),
-        "TRL": ("trl", kept),
-        "bare loop, default allocator": ("bare", plain),
+        "lingraft": (sys.executable, ours, "lingraft", OURS, kept),
+        "bare loop": (sys.executable, ours, "bare", OURS, kept),
+        "bare loop, default allocator": (sys.executable, ours, "bare", OURS, plain),
+        **{name: (python, theirs, name, PEERS[name], kept) for name, python in arguments.peer.items()},
     }
-    rates: dict[str, list[float]] = {}
-    for _, (name, (kind, environment)) in product(range(ROUNDS), contenders.items()):
-        command = [sys.executable, HERE / "training_speed.py", kind, *map(str, places)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(name, done.stderr.splitlines()[-1:], flush=True)
-            continue
-        rates.setdefault(name, []).append(float(done.stdout.split()[-1]))
-        print(name, rates[name][-1], flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder, "work")
+        prepare(model, corpus, work)
+
+        def timed(name: str, variant: str) -> dict[str, Any] | None:
+            python, script, kind, _, environment = contenders[name]
+            command = [python, script, kind, model, work, variant]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+            print(name, variant, found or done.stderr.splitlines()[-1:], flush=True)
+            return found
+
+        variants: dict[str, dict[str, Any]] = {}
+        for name, (_, _, _, choices, _) in contenders.items():
+            variants[name] = {variant: timed(name, variant) for variant in choices}
+        rates: dict[str, list[float]] = {name: [] for name in contenders}
+        best = {
+            name: max(found, key=lambda v: (found[v] or NONE)["tokens_per_second"]) for name, found in variants.items()
+        }
+        for _, name in product(range(ROUNDS), contenders):
+            rates[name].append((timed(name, best[name]) or NONE)["tokens_per_second"])
     ratios = {
         name: median(ours / theirs for ours, theirs in zip(rates["lingraft"], found, strict=True))
         for name, found in rates.items()
+        if all(found)
     }
-    record("training", "speed", {"tokens_per_second": rates, "lingraft_against": ratios})
+    measured = {"variants": variants, "best": best, "tokens_per_second": rates, "lingraft_against": ratios}
+    record(
+        "training", "speed", {**measured, "peers": {name: versions(python) for name, python in arguments.peer.items()}}
+    )
+
+
+def versions(python: str) -> dict[str, str]:
+    """What the interpreter of a peer has installed, of what matters to its speed."""
+    names = [*PEERS, "torch", "transformers", "lightning", "litdata", "datasets"]
+    code = (
+        "import json, sys; from importlib.metadata import distributions as d;"
+        "print(json.dumps({x.name.lower(): x.version for x in d() if x.name.lower() in sys.argv[1:]}))"
+    )
+    return json.loads(subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True).stdout)
+
+
+def peer(text: str) -> tuple[str, str]:
+    name, _, python = text.partition("=")
+    if name not in PEERS or not python:
+        raise argparse.ArgumentTypeError(f"{text} is not PEER=INTERPRETER with one of {', '.join(PEERS)}")
+    return name, python
 
 
 def resume(arguments: argparse.Namespace) -> None:

@@ -149,7 +149,7 @@ def llamafactory(model: Path, work: Path, job: dict[str, Any], variant: dict[str
             "dataset_dir": place,
             "dataset": "text",
             "template": "empty",
-            "cutoff_len": job["sequence_tokens"],
+            "cutoff_len": job["sequence_tokens"] + 1,  # it takes one off when it packs
             "packing": True,
             "overwrite_cache": True,
             "output_dir": f"{place}/out",
@@ -237,7 +237,7 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
             precision="bf16-mixed",
             initial_checkpoint_dir=start,
             tokenizer_dir=model,
-            data=Kept(Path(place, "texts"), Path(place, "held-out-texts"), seed=job["seed"]),
+            data=Kept(Path(place, "texts"), Path(place, "held-out-texts"), seed=job["seed"], num_workers=1),
             train=TrainArgs(
                 save_interval=None,
                 log_interval=job["steps"],

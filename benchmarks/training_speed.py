@@ -50,7 +50,7 @@ SETTINGS = Settings(
     checkpoint_minutes=60,
     seed=17,
 )
-DOCUMENTS = {"target": 1200, "replay": 500}  # three tokens of the target language to one of replay
+DOCUMENTS = {"target": 600, "replay": 250}  # three tokens of the target language to one of replay
 HELD_OUT_DOCUMENTS = 40
 VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "compiled": {"compile": True}}
 
