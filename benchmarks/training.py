@@ -1,9 +1,10 @@
 """Training, measured: what each way of it gives and costs, speed beside bare loops and peers, killed and gone on with.
 
-    python benchmarks/training.py --data FOLDER --store FOLDER [--only methods speed resume] [--seeds 1 2 3]
+    python benchmarks/training.py --data FOLDER --store FOLDER [--only methods variants speed resume] [--seeds 1 2 3]
+        [--rounds 5]
         [--peer trl=PYTHON] [--peer litgpt=PYTHON] [--peer llamafactory=PYTHON]
 
-`speed` times the peers that are named with an interpreter that has them installed (`trl`; `litgpt` and `litdata`;
+`variants` and `speed` time the peers that are named with an interpreter that has them installed (`trl`; `litgpt` and `litdata`;
 `llamafactory`; on a machine without a GPU a CPU build of torch, and no torchvision). Nothing of `methods` is measured
 twice: what stands in the store is read from there. Results: benchmarks/results/training.json.
 """
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -24,7 +27,7 @@ from statistics import median
 from typing import Any
 
 from initialization import LINGRAFT, TEXTS, interval
-from record import record
+from record import RESULTS, record
 from training_peers import VARIANTS as PEERS
 from training_speed import SETTINGS, prepare
 from training_speed import VARIANTS as OURS
@@ -46,8 +49,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "full, new rows at 10 times the rate": {"train": "full", "new_rows.lr": 3e-3},
     "full, muon": {"train": "full", "optimizer": "muon"},
 }
-ROUNDS, KILLS, SEED = 5, 20, 17
-NONE = {"tokens_per_second": 0.0}  # of a contender that failed
+KILLS, SEED = 20, 17
 
 
 def main() -> None:
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peer", type=peer, action="append", default=[], metavar="PEER=INTERPRETER")
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
@@ -92,11 +95,41 @@ def methods(arguments: argparse.Namespace) -> None:
         print(method, seed, measured[method][seed], flush=True)
 
 
-def speed(arguments: argparse.Namespace) -> None:
-    """Tokens a second, each contender in a process of its own, in turn, all but one with the same allocator.
+def variants(arguments: argparse.Namespace) -> None:
+    """Every contender once in each of the ways it could be run; `speed` takes the quickest."""
+    with speed_of(arguments) as (contenders, timed):
+        found = {name: {way: timed(name, way) for way in ways} for name, (*_, ways, _) in contenders.items()}
+    rate = {name: {way: one["tokens_per_second"] for way, one in ways.items() if one} for name, ways in found.items()}
+    best = {name: max(ways, key=ways.__getitem__) for name, ways in rate.items() if ways}
+    record("training", "variants", {"measured": found, "best": best})
 
-    Each variant of a contender is timed once; the quickest goes through all rounds.
-    """
+
+def speed(arguments: argparse.Namespace) -> None:
+    """Tokens a second, each contender in a process of its own, in turn, all but one with the same allocator."""
+    best = json.loads((RESULTS / "training.json").read_text(encoding="utf-8"))["variants"]["result"]["best"]
+    found: dict[str, list[dict[str, Any]]] = {}
+    with speed_of(arguments) as (contenders, timed):
+        for _, name in product(range(arguments.rounds), [name for name in contenders if name in best]):
+            found.setdefault(name, []).append(timed(name, best[name]) or {})
+            rates = {name: [one.get("tokens_per_second") for one in ones] for name, ones in found.items()}
+            ratios = {
+                name: median(ours / rate for ours, rate in zip(rates["lingraft"], theirs, strict=False))
+                for name, theirs in rates.items()
+                if all(theirs)
+            }
+            result = {
+                "variants": best,
+                "tokens_per_second": rates,
+                "lingraft_against": ratios,
+                "reached": {name: ones[0] for name, ones in found.items()},
+                "peers": {name: versions(python) for name, python in arguments.peer.items()},
+            }
+            record("training", "speed", result)
+
+
+@contextmanager
+def speed_of(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Callable[[str, str], Any]]]:
+    """Contenders by name as (interpreter, script, kind, variants, environment), and what times one of them."""
     run(arguments, "speed", {"seed": SEED, "pretrain.budget_bytes": 1e5})
     model, corpus = (arguments.store / "runs" / "speed" / step for step in ("graft", "corpus"))
     kept, plain = {**os.environ, **KEEP_FREED_MEMORY}, dict(os.environ)
@@ -104,7 +137,7 @@ def speed(arguments: argparse.Namespace) -> None:
     contenders = {
         "lingraft": (sys.executable, ours, "lingraft", OURS, kept),
         "bare loop": (sys.executable, ours, "bare", OURS, kept),
-        "bare loop, default allocator": (sys.executable, ours, "bare", OURS, plain),
+        "bare loop, default allocator": (sys.executable, ours, "bare", ["plain"], plain),
         **{name: (python, theirs, name, PEERS[name], kept) for name, python in arguments.peer.items()},
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -119,24 +152,7 @@ def speed(arguments: argparse.Namespace) -> None:
             print(name, variant, found or done.stderr.splitlines()[-1:], flush=True)
             return found
 
-        variants: dict[str, dict[str, Any]] = {}
-        for name, (_, _, _, choices, _) in contenders.items():
-            variants[name] = {variant: timed(name, variant) for variant in choices}
-        rates: dict[str, list[float]] = {name: [] for name in contenders}
-        best = {
-            name: max(found, key=lambda v: (found[v] or NONE)["tokens_per_second"]) for name, found in variants.items()
-        }
-        for _, name in product(range(ROUNDS), contenders):
-            rates[name].append((timed(name, best[name]) or NONE)["tokens_per_second"])
-    ratios = {
-        name: median(ours / theirs for ours, theirs in zip(rates["lingraft"], found, strict=True))
-        for name, found in rates.items()
-        if all(found)
-    }
-    measured = {"variants": variants, "best": best, "tokens_per_second": rates, "lingraft_against": ratios}
-    record(
-        "training", "speed", {**measured, "peers": {name: versions(python) for name, python in arguments.peer.items()}}
-    )
+        yield contenders, timed
 
 
 def versions(python: str) -> dict[str, str]:
@@ -200,7 +216,7 @@ def weights(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-PARTS = {"methods": methods, "speed": speed, "resume": resume}
+PARTS = {"methods": methods, "variants": variants, "speed": speed, "resume": resume}
 
 
 def run(arguments: argparse.Namespace, name: str, overrides: dict[str, Any]) -> dict[str, Any]:
