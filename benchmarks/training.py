@@ -1,11 +1,11 @@
 """Training, measured: what each way of it gives and costs, speed beside bare loops and peers, killed and gone on with.
 
     python benchmarks/training.py --data FOLDER --store FOLDER [--only methods variants speed resume] [--seeds 1 2 3]
-        [--rounds 5]
+        [--rounds 5] [--steps 40]
         [--peer trl=PYTHON] [--peer litgpt=PYTHON] [--peer llamafactory=PYTHON]
 
-`variants` and `speed` time the peers that are named with an interpreter that has them installed (`trl`; `litgpt` and `litdata`;
-`llamafactory`; on a machine without a GPU a CPU build of torch, and no torchvision). Nothing of `methods` is measured
+`variants` and `speed` time the peers that are named with an interpreter that has them installed (`trl`; `litgpt` and
+`litdata`; `llamafactory`; without a GPU, a CPU build of torch and no torchvision). Nothing of `methods` is measured
 twice: what stands in the store is read from there. Results: benchmarks/results/training.json.
 """
 
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--peer", type=peer, action="append", default=[], metavar="PEER=INTERPRETER")
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
@@ -96,7 +97,7 @@ def methods(arguments: argparse.Namespace) -> None:
 
 
 def variants(arguments: argparse.Namespace) -> None:
-    """Every contender once in each of the ways it could be run; `speed` takes the quickest."""
+    """Every contender once in each of the ways it could be run; `speed` takes the quickest, else the first."""
     with speed_of(arguments) as (contenders, timed):
         found = {name: {way: timed(name, way) for way in ways} for name, (*_, ways, _) in contenders.items()}
     rate = {name: {way: one["tokens_per_second"] for way, one in ways.items() if one} for name, ways in found.items()}
@@ -106,22 +107,25 @@ def variants(arguments: argparse.Namespace) -> None:
 
 def speed(arguments: argparse.Namespace) -> None:
     """Tokens a second, each contender in a process of its own, in turn, all but one with the same allocator."""
-    best = json.loads((RESULTS / "training.json").read_text(encoding="utf-8"))["variants"]["result"]["best"]
+    measured = json.loads((RESULTS / "training.json").read_text(encoding="utf-8")).get("variants")
+    found_best = measured["result"]["best"] if measured else {}
     found: dict[str, list[dict[str, Any]]] = {}
     with speed_of(arguments) as (contenders, timed):
-        for _, name in product(range(arguments.rounds), [name for name in contenders if name in best]):
+        best = {name: found_best.get(name, next(iter(ways))) for name, (*_, ways, _) in contenders.items()}
+        for _, name in product(range(arguments.rounds), contenders):
             found.setdefault(name, []).append(timed(name, best[name]) or {})
             rates = {name: [one.get("tokens_per_second") for one in ones] for name, ones in found.items()}
             ratios = {
                 name: median(ours / rate for ours, rate in zip(rates["lingraft"], theirs, strict=False))
                 for name, theirs in rates.items()
-                if all(theirs)
+                if all(theirs) and all(rates["lingraft"])
             }
             result = {
                 "variants": best,
                 "tokens_per_second": rates,
                 "lingraft_against": ratios,
                 "reached": {name: ones[0] for name, ones in found.items()},
+                "steps": arguments.steps,
                 "peers": {name: versions(python) for name, python in arguments.peer.items()},
             }
             record("training", "speed", result)
@@ -142,7 +146,7 @@ def speed_of(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Ca
     }
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder, "work")
-        prepare(model, corpus, work)
+        prepare(model, corpus, work, arguments.steps)
 
         def timed(name: str, variant: str) -> dict[str, Any] | None:
             python, script, kind, _, environment = contenders[name]

@@ -23,7 +23,6 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "trl": {
         "wrapped": {"packing_strategy": "wrapped"},
         "wrapped, compiled": {"packing_strategy": "wrapped", "torch_compile": True},
-        "bfd_split": {"packing_strategy": "bfd_split"},
         "bfd_split, one sequence at a time": {"packing_strategy": "bfd_split", "per_device_train_batch_size": 1},
     },
     "litgpt": {"compiled": {}, "eager": {"disable": True}},
@@ -56,6 +55,14 @@ def reached(work: Path, shown: Iterable[Any], everything: Iterable[Any]) -> dict
         "lost_share": float(missing.sum() / expected.sum()),
         "added_tokens": int(added.sum()),
     }
+
+
+def result(work: Path, times: list[float], shown: Iterable[Any], everything: Iterable[Any]) -> dict[str, Any]:
+    """The rate over the second half of the steps, of tokens that are no padding, and the counts of `reached`."""
+    found = reached(work, shown, everything)
+    seconds = [after - before for before, after in pairwise(times)]
+    step_tokens = found["positions"] * (1 - found["padding_share"]) / len(times)
+    return {"tokens_per_second": step_tokens / median(seconds[len(seconds) // 2 :]), **found}
 
 
 def counted(sequences: Iterable[Any], size: int) -> np.ndarray:
@@ -260,16 +267,14 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
             seed=job["seed"],
         )
         everything = [batch.numpy() for batch in loaders[0]]
-    return times, everything[: job["steps"]], everything
+    return times, [batch[:, :-1] for batch in everything[: job["steps"]]], everything
 
 
 def main(peer: str, model: Path, work: Path, variant: str) -> None:
     job = json.loads((work / "work.json").read_text(encoding="utf-8"))
     run = {"trl": trl, "litgpt": litgpt, "llamafactory": llamafactory}[peer]
     times, shown, everything = run(model.resolve(), work, job, VARIANTS[peer][variant])
-    seconds = [after - before for before, after in pairwise(times)]
-    rate = job["batch_sequences"] * job["sequence_tokens"] / median(seconds[len(seconds) // 2 :])
-    print(json.dumps({"tokens_per_second": rate, **reached(work, shown, everything)}))
+    print(json.dumps(result(work, times, shown, everything)))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ import json
 import sys
 import time
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from training_peers import reached
+from training_peers import result
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lingraft.corpus import shards
@@ -55,7 +54,7 @@ HELD_OUT_DOCUMENTS = 40
 VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "compiled": {"compile": True}}
 
 
-def prepare(model: Path, corpus: Path, work: Path) -> None:
+def prepare(model: Path, corpus: Path, work: Path, steps: int) -> None:
     """The same text for all: a small corpus and its pack, JSON lines, text files, and the tokens it should become."""
     texts = []
     for name, num_documents in DOCUMENTS.items():
@@ -77,8 +76,8 @@ def prepare(model: Path, corpus: Path, work: Path) -> None:
         ids = [*tokenizer(text, split_special_tokens=True)["input_ids"], tokenizer.eos_token_id]
         counts += np.bincount(ids, minlength=len(counts))
     np.save(work / "tokens.npy", counts, allow_pickle=False)
-    described = {
-        "steps": STEPS,
+    job = {
+        "steps": steps,
         "sequence_tokens": SETTINGS.sequence_tokens,
         "batch_sequences": SETTINGS.batch_tokens // SETTINGS.sequence_tokens,
         "lr": SETTINGS.lr,
@@ -89,12 +88,22 @@ def prepare(model: Path, corpus: Path, work: Path) -> None:
         "eos_id": tokenizer.eos_token_id,
         "pad_id": tokenizer.pad_token_id,
     }
-    (work / "work.json").write_text(json.dumps(described), encoding="utf-8")
+    (work / "work.json").write_text(json.dumps(job), encoding="utf-8")
+
+
+def settings(work: Path) -> Settings:
+    return replace(SETTINGS, budget_tokens=described(work)["steps"] * SETTINGS.batch_tokens)
+
+
+def described(work: Path) -> dict[str, Any]:
+    return json.loads((work / "work.json").read_text(encoding="utf-8"))
 
 
 def lingraft(model: Path, work: Path, variant: dict[str, Any]) -> list[float]:
     with TemporaryDirectory() as folder:
-        curve = pretrain(model, work / "pack", work / "corpus", Path(folder), replace(SETTINGS, **variant))["curve"]
+        curve = pretrain(model, work / "pack", work / "corpus", Path(folder), replace(settings(work), **variant))[
+            "curve"
+        ]
     return [entry["seconds"] for entry in curve]
 
 
@@ -107,7 +116,7 @@ def bare(folder: Path, work: Path, variant: dict[str, Any]) -> list[float]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=SETTINGS.lr, weight_decay=SETTINGS.weight_decay, fused=True)
     schedule = LambdaLR(optimizer, lambda step: 1.0)
     times = []
-    for step in range(STEPS):
+    for step in range(described(work)["steps"]):
         batch = collate([data[index] for index in range(step * size, (step + 1) * size)])
         with torch.autocast("cpu", torch.bfloat16):
             loss = model(**batch, use_cache=False).loss  # with a cache, documents would see each other
@@ -122,22 +131,20 @@ def bare(folder: Path, work: Path, variant: dict[str, Any]) -> list[float]:
 
 
 def mixture(work: Path) -> Mixture:
-    rows, streams, _ = training_order(work / "pack", SETTINGS)
+    rows, streams, _ = training_order(work / "pack", settings(work))
     return Mixture(opened(work, streams), rows)
 
 
 def opened(work: Path, streams: list[str]) -> list[Shard]:
-    pad_id = json.loads((work / "work.json").read_text(encoding="utf-8"))["pad_id"]
+    pad_id = described(work)["pad_id"]
     return [Shard(work / "pack" / name, SETTINGS.sequence_tokens, pad_id) for name in streams]
 
 
 def main(kind: str, model: Path, work: Path, variant: str = "plain") -> None:
     times = {"lingraft": lingraft, "bare": bare}[kind](model, work, VARIANTS[variant])
-    seconds = [after - before for before, after in pairwise(times)]
     everything = (shard[index]["input_ids"] for shard in opened(work, list(DOCUMENTS)) for index in range(len(shard)))
     shown = (row["input_ids"] for row in islice(mixture(work), len(mixture(work))))
-    rate = SETTINGS.batch_tokens / median(seconds[len(seconds) // 2 :])
-    print(json.dumps({"tokens_per_second": rate, **reached(work, shown, everything)}))
+    print(json.dumps(result(work, times, shown, everything)))
 
 
 if __name__ == "__main__":
