@@ -61,7 +61,8 @@ def result(work: Path, times: list[float], shown: Iterable[Any], everything: Ite
     """The rate over the second half of the steps, of tokens that are no padding, and the counts of `reached`."""
     found = reached(work, shown, everything)
     seconds = [after - before for before, after in pairwise(times)]
-    step_tokens = found["positions"] * (1 - found["padding_share"]) / len(times)
+    steps = json.loads((work / "work.json").read_text(encoding="utf-8"))["steps"]
+    step_tokens = found["positions"] * (1 - found["padding_share"]) / steps
     return {"tokens_per_second": step_tokens / median(seconds[len(seconds) // 2 :]), **found}
 
 
