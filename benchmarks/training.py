@@ -114,21 +114,32 @@ def speed(arguments: argparse.Namespace) -> None:
         best = {name: found_best.get(name, next(iter(ways))) for name, (*_, ways, _) in contenders.items()}
         for _, name in product(range(arguments.rounds), contenders):
             found.setdefault(name, []).append(timed(name, best[name]) or {})
-            rates = {name: [one.get("tokens_per_second") for one in ones] for name, ones in found.items()}
-            ratios = {
-                name: median(ours / rate for ours, rate in zip(rates["lingraft"], theirs, strict=False))
-                for name, theirs in rates.items()
-                if all(theirs) and all(rates["lingraft"])
-            }
+            wall, cpu = (
+                {name: [one.get(rate) for one in ones] for name, ones in found.items()}
+                for rate in ("tokens_per_second", "tokens_per_cpu_second")
+            )
             result = {
                 "variants": best,
-                "tokens_per_second": rates,
-                "lingraft_against": ratios,
+                "threads": os.environ.get("OMP_NUM_THREADS"),
+                "tokens_per_second": wall,
+                "lingraft_against": against(wall),
+                "tokens_per_cpu_second": cpu,
+                "lingraft_against_by_cpu_time": against(cpu),
                 "reached": {name: ones[0] for name, ones in found.items()},
                 "steps": arguments.steps,
                 "peers": {name: versions(python) for name, python in arguments.peer.items()},
             }
             record("training", "speed", result)
+
+
+def against(rates: dict[str, list[float]]) -> dict[str, float]:
+    """How many times as quick lingraft was, the median over the rounds that both went through."""
+    pairs = {name: list(zip(rates["lingraft"], theirs, strict=False)) for name, theirs in rates.items()}
+    return {
+        name: median(ours / rate for ours, rate in both if ours and rate)
+        for name, both in pairs.items()
+        if any(ours and rate for ours, rate in both)
+    }
 
 
 @contextmanager

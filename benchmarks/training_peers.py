@@ -57,13 +57,38 @@ def reached(work: Path, shown: Iterable[Any], everything: Iterable[Any]) -> dict
     }
 
 
-def result(work: Path, times: list[float], shown: Iterable[Any], everything: Iterable[Any]) -> dict[str, Any]:
-    """The rate over the second half of the steps, of tokens that are no padding, and the counts of `reached`."""
+def result(
+    work: Path, times: list[tuple[float, float]], shown: Iterable[Any], everything: Iterable[Any]
+) -> dict[str, Any]:
+    """The rates over the second half of the steps, of tokens that are no padding, and the counts of `reached`.
+
+    Tokens per second of CPU time are what a machine that others use too can say; threads that wait for each other
+    spend it as well, so they are for one thread.
+    """
     found = reached(work, shown, everything)
-    seconds = [after - before for before, after in pairwise(times)]
     steps = json.loads((work / "work.json").read_text(encoding="utf-8"))["steps"]
     step_tokens = found["positions"] * (1 - found["padding_share"]) / steps
-    return {"tokens_per_second": step_tokens / median(seconds[len(seconds) // 2 :]), **found}
+    wall, cpu = (
+        step_tokens / median([after[kind] - before[kind] for before, after in pairwise(times)][len(times) // 2 :])
+        for kind in (0, 1)
+    )
+    return {"tokens_per_second": wall, "tokens_per_cpu_second": cpu, "steps": len(times), **found}
+
+
+def clock() -> list[tuple[float, float]]:
+    """The time on the wall and of this process's CPU at the end of every step of an AdamW made from now on."""
+    from torch.optim import AdamW
+
+    times: list[tuple[float, float]] = []
+    step = AdamW.step
+
+    def timed(self: Any, *arguments: Any, **others: Any) -> Any:
+        done = step(self, *arguments, **others)
+        times.append((time.perf_counter(), time.process_time()))
+        return done
+
+    AdamW.step = timed
+    return times
 
 
 def counted(sequences: Iterable[Any], size: int) -> np.ndarray:
@@ -74,21 +99,17 @@ def counted(sequences: Iterable[Any], size: int) -> np.ndarray:
 
 
 def watching() -> Any:
-    """A callback of Hugging Face's Trainer that notes the end of every step and the ids that reach the model."""
+    """A callback of Hugging Face's Trainer that notes the ids that reach the model."""
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
         def __init__(self) -> None:
-            self.times: list[float] = []
             self.shown: list[np.ndarray] = []
             self.everything: list[np.ndarray] = []
 
         def on_train_begin(self, *_: object, model: Any, **__: object) -> None:
             table = model.get_input_embeddings()
             self._hook = table.register_forward_pre_hook(lambda _, ids: self.shown.append(ids[0].numpy().copy()))
-
-        def on_step_end(self, *_: object, **__: object) -> None:
-            self.times.append(time.perf_counter())
 
         def on_train_end(self, *_: object, train_dataloader: Any, **__: object) -> None:
             self._hook.remove()
@@ -97,7 +118,7 @@ def watching() -> Any:
     return Watch()
 
 
-def trl(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -> tuple[Any, Any, Any]:
+def trl(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -> tuple[Any, Any]:
     import torch
     from datasets import load_dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -137,10 +158,10 @@ def trl(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -
             callbacks=[watch],
         )
         trainer.train()
-    return watch.times, watch.shown, watch.everything
+    return watch.shown, watch.everything
 
 
-def llamafactory(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -> tuple[Any, Any, Any]:
+def llamafactory(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -> tuple[Any, Any]:
     from llamafactory.train.tuner import run_exp
 
     watch = watching()
@@ -179,10 +200,10 @@ def llamafactory(model: Path, work: Path, job: dict[str, Any], variant: dict[str
             **variant,
         }
         run_exp(settings, callbacks=[watch])
-    return watch.times, watch.shown, watch.everything
+    return watch.shown, watch.everything
 
 
-def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -> tuple[Any, Any, Any]:
+def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -> tuple[Any, Any]:
     import torch
     from litgpt import pretrain
     from litgpt.args import EvalArgs, TrainArgs
@@ -212,16 +233,7 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
         norm_class_name="RMSNorm",
         mlp_class_name="LLaMAMLP",
     )
-    times: list[float] = []
     loaders: list[Any] = []
-    step = torch.optim.AdamW.step
-
-    def timed(self: Any, *arguments: Any, **others: Any) -> Any:
-        result = step(self, *arguments, **others)
-        times.append(time.perf_counter())
-        return result
-
-    torch.optim.AdamW.step = timed
 
     class Kept(TextFiles):
         def train_dataloader(self) -> Any:
@@ -268,13 +280,14 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
             seed=job["seed"],
         )
         everything = [batch.numpy() for batch in loaders[0]]
-    return times, [batch[:, :-1] for batch in everything[: job["steps"]]], everything
+    return [batch[:, :-1] for batch in everything[: job["steps"]]], everything
 
 
 def main(peer: str, model: Path, work: Path, variant: str) -> None:
     job = json.loads((work / "work.json").read_text(encoding="utf-8"))
     run = {"trl": trl, "litgpt": litgpt, "llamafactory": llamafactory}[peer]
-    times, shown, everything = run(model.resolve(), work, job, VARIANTS[peer][variant])
+    times = clock()
+    shown, everything = run(model.resolve(), work, job, VARIANTS[peer][variant])
     print(json.dumps(result(work, times, shown, everything)))
 
 

@@ -9,7 +9,6 @@ interpreters.
 
 import json
 import sys
-import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from training_peers import result
+from training_peers import clock, result
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lingraft.corpus import shards
@@ -99,15 +98,12 @@ def described(work: Path) -> dict[str, Any]:
     return json.loads((work / "work.json").read_text(encoding="utf-8"))
 
 
-def lingraft(model: Path, work: Path, variant: dict[str, Any]) -> list[float]:
+def lingraft(model: Path, work: Path, variant: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
-        curve = pretrain(model, work / "pack", work / "corpus", Path(folder), replace(settings(work), **variant))[
-            "curve"
-        ]
-    return [entry["seconds"] for entry in curve]
+        pretrain(model, work / "pack", work / "corpus", Path(folder), replace(settings(work), **variant))
 
 
-def bare(folder: Path, work: Path, variant: dict[str, Any]) -> list[float]:
+def bare(folder: Path, work: Path, variant: dict[str, Any]) -> None:
     data, size = mixture(work), SETTINGS.batch_tokens // SETTINGS.sequence_tokens
     torch.manual_seed(SETTINGS.seed)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
@@ -115,7 +111,6 @@ def bare(folder: Path, work: Path, variant: dict[str, Any]) -> list[float]:
         model.compile()
     optimizer = torch.optim.AdamW(model.parameters(), lr=SETTINGS.lr, weight_decay=SETTINGS.weight_decay, fused=True)
     schedule = LambdaLR(optimizer, lambda step: 1.0)
-    times = []
     for step in range(described(work)["steps"]):
         batch = collate([data[index] for index in range(step * size, (step + 1) * size)])
         with torch.autocast("cpu", torch.bfloat16):
@@ -126,8 +121,6 @@ def bare(folder: Path, work: Path, variant: dict[str, Any]) -> list[float]:
         schedule.step()
         optimizer.zero_grad()
         loss.item()
-        times.append(time.perf_counter())
-    return times
 
 
 def mixture(work: Path) -> Mixture:
@@ -141,7 +134,8 @@ def opened(work: Path, streams: list[str]) -> list[Shard]:
 
 
 def main(kind: str, model: Path, work: Path, variant: str = "plain") -> None:
-    times = {"lingraft": lingraft, "bare": bare}[kind](model, work, VARIANTS[variant])
+    times = clock()
+    {"lingraft": lingraft, "bare": bare}[kind](model, work, VARIANTS[variant])
     everything = (shard[index]["input_ids"] for shard in opened(work, list(DOCUMENTS)) for index in range(len(shard)))
     shown = (row["input_ids"] for row in islice(mixture(work), len(mixture(work))))
     print(json.dumps(result(work, times, shown, everything)))
