@@ -240,11 +240,8 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
             loaders.append(super().train_dataloader())
             return loaders[-1]
 
+    # It keeps its tokens beside the text files, and finds them there in the next round.
     with TemporaryDirectory() as place:
-        for kind in ("texts", "held-out-texts"):
-            Path(place, kind).mkdir()
-            for path in (work / kind).glob("*.txt"):
-                Path(place, kind, path.name).symlink_to(path)
         start = Path(place, "start")
         start.mkdir()
         weights: dict[str, Any] = {}
@@ -257,7 +254,7 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
             precision="bf16-mixed",
             initial_checkpoint_dir=start,
             tokenizer_dir=model,
-            data=Kept(Path(place, "texts"), Path(place, "held-out-texts"), seed=job["seed"], num_workers=1),
+            data=Kept(work / "texts", work / "held-out-texts", seed=job["seed"], num_workers=1),
             train=TrainArgs(
                 save_interval=None,
                 log_interval=job["steps"],
