@@ -1,9 +1,12 @@
 """Training, measured: what each way of it gives and costs, speed beside bare loops and peers, killed and gone on with.
 
-    python benchmarks/training.py --data FOLDER --store FOLDER [--only methods speed resume] [--seeds 1 2 3]
+    python benchmarks/training.py --data FOLDER --store FOLDER [--only methods variants speed resume] [--seeds 1 2 3]
+        [--rounds 5] [--steps 40]
+        [--peer trl=PYTHON] [--peer litgpt=PYTHON] [--peer llamafactory=PYTHON]
 
-`speed` runs TRL too where it is installed (`pip install trl`). Nothing of `methods` is measured twice: what stands in
-the store is read from there. Results: benchmarks/results/training.json.
+`variants` and `speed` time the peers that are named with an interpreter that has them installed (`trl`; `litgpt` and
+`litdata`; `llamafactory`; without a GPU, a CPU build of torch and no torchvision). Nothing of `methods` is measured
+twice: what stands in the store is read from there. Results: benchmarks/results/training.json.
 """
 
 import argparse
@@ -15,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -22,8 +27,10 @@ from statistics import median
 from typing import Any
 
 from initialization import LINGRAFT, TEXTS, interval
-from record import record
-from training_speed import SETTINGS
+from record import RESULTS, record
+from training_peers import VARIANTS as PEERS
+from training_speed import SETTINGS, prepare
+from training_speed import VARIANTS as OURS
 
 from lingraft.core.engine import KEEP_FREED_MEMORY
 from lingraft.train.pretrain import pretrain
@@ -42,7 +49,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "full, new rows at 10 times the rate": {"train": "full", "new_rows.lr": 3e-3},
     "full, muon": {"train": "full", "optimizer": "muon"},
 }
-ROUNDS, KILLS, SEED = 5, 20, 17
+KILLS, SEED = 20, 17
 
 
 def main() -> None:
@@ -51,8 +58,12 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=sorted(PARTS), default=list(PARTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--peer", type=peer, action="append", default=[], metavar="PEER=INTERPRETER")
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
+    arguments.peer = dict(arguments.peer)
     for part in arguments.only:
         PARTS[part](arguments)
 
@@ -85,31 +96,95 @@ def methods(arguments: argparse.Namespace) -> None:
         print(method, seed, measured[method][seed], flush=True)
 
 
+def variants(arguments: argparse.Namespace) -> None:
+    """Every contender once in each of the ways it could be run; `speed` takes the quickest, else the first."""
+    with speed_of(arguments) as (contenders, timed):
+        found = {name: {way: timed(name, way) for way in ways} for name, (*_, ways, _) in contenders.items()}
+    rate = {name: {way: one["tokens_per_second"] for way, one in ways.items() if one} for name, ways in found.items()}
+    best = {name: max(ways, key=ways.__getitem__) for name, ways in rate.items() if ways}
+    record("training", "variants", {"measured": found, "best": best})
+
+
 def speed(arguments: argparse.Namespace) -> None:
-    """Tokens a second, each contender in a process of its own, in turn; all but the last with the same allocator."""
+    """Tokens a second, each contender in a process of its own, in turn, all but one with the same allocator."""
+    measured = json.loads((RESULTS / "training.json").read_text(encoding="utf-8")).get("variants")
+    found_best = measured["result"]["best"] if measured else {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    with speed_of(arguments) as (contenders, timed):
+        best = {name: found_best.get(name, next(iter(ways))) for name, (*_, ways, _) in contenders.items()}
+        for _, name in product(range(arguments.rounds), contenders):
+            found.setdefault(name, []).append(timed(name, best[name]) or {})
+            wall, cpu = (
+                {name: [one.get(rate) for one in ones] for name, ones in found.items()}
+                for rate in ("tokens_per_second", "tokens_per_cpu_second")
+            )
+            result = {
+                "variants": best,
+                "threads": os.environ.get("OMP_NUM_THREADS"),
+                "tokens_per_second": wall,
+                "lingraft_against": against(wall),
+                "tokens_per_cpu_second": cpu,
+                "lingraft_against_by_cpu_time": against(cpu),
+                "reached": {name: ones[0] for name, ones in found.items()},
+                "steps": arguments.steps,
+                "peers": {name: versions(python) for name, python in arguments.peer.items()},
+            }
+            record("training", "speed", result)
+
+
+def against(rates: dict[str, list[float]]) -> dict[str, float]:
+    """How many times as quick lingraft was, the median over the rounds that both went through."""
+    pairs = {name: list(zip(rates["lingraft"], theirs, strict=False)) for name, theirs in rates.items()}
+    return {
+        name: median(ours / rate for ours, rate in both if ours and rate)
+        for name, both in pairs.items()
+        if any(ours and rate for ours, rate in both)
+    }
+
+
+@contextmanager
+def speed_of(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Any], Callable[[str, str], Any]]]:
+    """Contenders by name as (interpreter, script, kind, variants, environment), and what times one of them."""
     run(arguments, "speed", {"seed": SEED, "pretrain.budget_bytes": 1e5})
-    places = [arguments.store / "runs" / "speed" / step for step in ("graft", "pack", "corpus")]
+    model, corpus = (arguments.store / "runs" / "speed" / step for step in ("graft", "corpus"))
     kept, plain = {**os.environ, **KEEP_FREED_MEMORY}, dict(os.environ)
+    ours, theirs = HERE / "training_speed.py", HERE / "training_peers.py"
     contenders = {
-        "lingraft": ("lingraft", kept),
-        "bare loop": ("bare", kept),
-        "TRL": ("trl", kept),
-        "bare loop, default allocator": ("bare", plain),
+        "lingraft": (sys.executable, ours, "lingraft", OURS, kept),
+        "bare loop": (sys.executable, ours, "bare", OURS, kept),
+        "bare loop, default allocator": (sys.executable, ours, "bare", ["plain"], plain),
+        **{name: (python, theirs, name, PEERS[name], kept) for name, python in arguments.peer.items()},
     }
-    rates: dict[str, list[float]] = {}
-    for _, (name, (kind, environment)) in product(range(ROUNDS), contenders.items()):
-        command = [sys.executable, HERE / "training_speed.py", kind, *map(str, places)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(name, done.stderr.splitlines()[-1:], flush=True)
-            continue
-        rates.setdefault(name, []).append(float(done.stdout.split()[-1]))
-        print(name, rates[name][-1], flush=True)
-    ratios = {
-        name: median(ours / theirs for ours, theirs in zip(rates["lingraft"], found, strict=True))
-        for name, found in rates.items()
-    }
-    record("training", "speed", {"tokens_per_second": rates, "lingraft_against": ratios})
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder, "work")
+        prepare(model, corpus, work, arguments.steps)
+
+        def timed(name: str, variant: str) -> dict[str, Any] | None:
+            python, script, kind, _, environment = contenders[name]
+            command = [python, script, kind, model, work, variant]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+            print(name, variant, found or done.stderr.splitlines()[-1:], flush=True)
+            return found
+
+        yield contenders, timed
+
+
+def versions(python: str) -> dict[str, str]:
+    """What the interpreter of a peer has installed, of what matters to its speed."""
+    names = [*PEERS, "torch", "transformers", "lightning", "litdata", "datasets"]
+    code = (
+        "import json, sys; from importlib.metadata import distributions as d;"
+        "print(json.dumps({x.name.lower(): x.version for x in d() if x.name.lower() in sys.argv[1:]}))"
+    )
+    return json.loads(subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True).stdout)
+
+
+def peer(text: str) -> tuple[str, str]:
+    name, _, python = text.partition("=")
+    if name not in PEERS or not python:
+        raise argparse.ArgumentTypeError(f"{text} is not PEER=INTERPRETER with one of {', '.join(PEERS)}")
+    return name, python
 
 
 def resume(arguments: argparse.Namespace) -> None:
@@ -156,7 +231,7 @@ def weights(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-PARTS = {"methods": methods, "speed": speed, "resume": resume}
+PARTS = {"methods": methods, "variants": variants, "speed": speed, "resume": resume}
 
 
 def run(arguments: argparse.Namespace, name: str, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -1,23 +1,30 @@
-"""Tokens a second of `pretrain`, of a bare PyTorch loop, or of TRL's SFTTrainer on the same batches.
+"""Tokens a second of `pretrain` or of a bare PyTorch loop on the same batches, and what of the text reaches the model.
 
-    python benchmarks/training_speed.py lingraft|bare|trl MODEL PACK CORPUS
+    python benchmarks/training_speed.py lingraft|bare MODEL WORK [VARIANT]
 
-Prints the rate over the second half of the steps, when the allocator has settled.
+WORK is a folder that `prepare` has made. Prints a JSON object: the rate over the second half of the steps, when the
+allocator has settled, and the counts of `reached`. The peers are timed by training_peers.py, which gets their own
+interpreters.
 """
 
+import json
 import sys
-import time
-from itertools import pairwise
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import torch
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import AutoModelForCausalLM
+from training_peers import clock, result
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from lingraft.corpus import shards
 from lingraft.train.mix import Mixture
-from lingraft.train.pack import Shard
+from lingraft.train.pack import Shard, pack
 from lingraft.train.pretrain import pretrain
 from lingraft.train.reading import collate, training_order
 from lingraft.train.settings import Settings
@@ -42,26 +49,70 @@ SETTINGS = Settings(
     checkpoint_minutes=60,
     seed=17,
 )
+DOCUMENTS = {"target": 600, "replay": 250}  # three tokens of the target language to one of replay
+HELD_OUT_DOCUMENTS = 40
+VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "compiled": {"compile": True}}
 
 
-def ours(model: Path, packed: Path, corpus: Path) -> float:
+def prepare(model: Path, corpus: Path, work: Path, steps: int) -> None:
+    """The same text for all: a small corpus and its pack, JSON lines, text files, and the tokens it should become."""
+    texts = []
+    for name, num_documents in DOCUMENTS.items():
+        for part, number in (("train", num_documents), ("held_out", HELD_OUT_DOCUMENTS)):
+            place = work / "corpus" / name / part
+            place.mkdir(parents=True)
+            pq.write_table(pq.read_table(corpus / name / part).slice(0, number), place / "00000.parquet")
+        texts += [text for text, _, _ in shards.documents(work / "corpus", name, "train")]
+    held_out = [text for text, _, _ in shards.documents(work / "corpus", "target", "held_out")]
+    pack(work / "corpus", model, work / "pack", sequence_tokens=SETTINGS.sequence_tokens)
+    (work / "text.json").write_text(json.dumps([{"text": text} for text in texts]), encoding="utf-8")
+    for folder, documents in (("texts", texts), ("held-out-texts", held_out)):
+        (work / folder).mkdir()
+        for number, text in enumerate(documents):
+            (work / folder / f"{number:05}.txt").write_text(text, encoding="utf-8")
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    counts = np.zeros(len(tokenizer), dtype=np.int64)
+    for text in texts:
+        ids = [*tokenizer(text, split_special_tokens=True)["input_ids"], tokenizer.eos_token_id]
+        counts += np.bincount(ids, minlength=len(counts))
+    np.save(work / "tokens.npy", counts, allow_pickle=False)
+    job = {
+        "steps": steps,
+        "sequence_tokens": SETTINGS.sequence_tokens,
+        "batch_sequences": SETTINGS.batch_tokens // SETTINGS.sequence_tokens,
+        "lr": SETTINGS.lr,
+        "weight_decay": SETTINGS.weight_decay,
+        "max_grad_norm": SETTINGS.max_grad_norm,
+        "seed": SETTINGS.seed,
+        "bos_id": tokenizer.bos_token_id,
+        "eos_id": tokenizer.eos_token_id,
+        "pad_id": tokenizer.pad_token_id,
+    }
+    (work / "work.json").write_text(json.dumps(job), encoding="utf-8")
+
+
+def settings(work: Path) -> Settings:
+    return replace(SETTINGS, budget_tokens=described(work)["steps"] * SETTINGS.batch_tokens)
+
+
+def described(work: Path) -> dict[str, Any]:
+    return json.loads((work / "work.json").read_text(encoding="utf-8"))
+
+
+def lingraft(model: Path, work: Path, variant: dict[str, Any]) -> None:
     with TemporaryDirectory() as folder:
-        curve = pretrain(model, packed, corpus, Path(folder), SETTINGS)["curve"]
-    times = [entry["seconds"] for entry in curve]
-    return rate([after - before for before, after in pairwise(times)])
+        pretrain(model, work / "pack", work / "corpus", Path(folder), replace(settings(work), **variant))
 
 
-def bare(folder: Path, packed: Path, corpus: Path) -> float:
-    rows, streams, _ = training_order(packed, SETTINGS)
-    data = Mixture([Shard(packed / name, SETTINGS.sequence_tokens, 0) for name in streams], rows)
-    size = SETTINGS.batch_tokens // SETTINGS.sequence_tokens
+def bare(folder: Path, work: Path, variant: dict[str, Any]) -> None:
+    data, size = mixture(work), SETTINGS.batch_tokens // SETTINGS.sequence_tokens
     torch.manual_seed(SETTINGS.seed)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
+    if variant:
+        model.compile()
     optimizer = torch.optim.AdamW(model.parameters(), lr=SETTINGS.lr, weight_decay=SETTINGS.weight_decay, fused=True)
     schedule = LambdaLR(optimizer, lambda step: 1.0)
-    seconds = []
-    for step in range(STEPS):
-        began = time.perf_counter()
+    for step in range(described(work)["steps"]):
         batch = collate([data[index] for index in range(step * size, (step + 1) * size)])
         with torch.autocast("cpu", torch.bfloat16):
             loss = model(**batch, use_cache=False).loss  # with a cache, documents would see each other
@@ -71,58 +122,26 @@ def bare(folder: Path, packed: Path, corpus: Path) -> float:
         schedule.step()
         optimizer.zero_grad()
         loss.item()
-        seconds.append(time.perf_counter() - began)
-    return rate(seconds)
 
 
-def trl(folder: Path, packed: Path, corpus: Path) -> float:
-    """Sequences as they are packed here, which spares it its own packing; it lets their documents see each other."""
-    from datasets import Dataset
-    from transformers import AutoTokenizer, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    rows, streams, _ = training_order(packed, SETTINGS)
-    data = Mixture([Shard(packed / name, SETTINGS.sequence_tokens, 0) for name in streams], rows)
-    times: list[float] = []
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, *_: object, **__: object) -> None:
-            times.append(time.perf_counter())
-
-    with TemporaryDirectory() as place:
-        settings = SFTConfig(
-            output_dir=place,
-            per_device_train_batch_size=SETTINGS.batch_tokens // SETTINGS.sequence_tokens,
-            max_steps=STEPS,
-            max_length=None,
-            learning_rate=SETTINGS.lr,
-            weight_decay=SETTINGS.weight_decay,
-            lr_scheduler_type="constant",
-            bf16=True,
-            gradient_checkpointing=False,
-            logging_steps=STEPS,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
-            train_sampling_strategy="sequential",
-            seed=SETTINGS.seed,
-        )
-        trainer = SFTTrainer(
-            AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
-            args=settings,
-            train_dataset=Dataset.from_list([{"input_ids": row["input_ids"].tolist()} for row in data]),
-            processing_class=AutoTokenizer.from_pretrained(folder),
-            callbacks=[Clock()],
-        )
-        trainer.train()
-    return rate([after - before for before, after in pairwise(times)])
+def mixture(work: Path) -> Mixture:
+    rows, streams, _ = training_order(work / "pack", settings(work))
+    return Mixture(opened(work, streams), rows)
 
 
-def rate(seconds: list[float]) -> float:
-    return SETTINGS.batch_tokens / median(seconds[len(seconds) // 2 :])
+def opened(work: Path, streams: list[str]) -> list[Shard]:
+    pad_id = described(work)["pad_id"]
+    return [Shard(work / "pack" / name, SETTINGS.sequence_tokens, pad_id) for name in streams]
+
+
+def main(kind: str, model: Path, work: Path, variant: str = "plain") -> None:
+    times = clock()
+    {"lingraft": lingraft, "bare": bare}[kind](model, work, VARIANTS[variant])
+    everything = (shard[index]["input_ids"] for shard in opened(work, list(DOCUMENTS)) for index in range(len(shard)))
+    shown = (row["input_ids"] for row in islice(mixture(work), len(mixture(work))))
+    print(json.dumps(result(work, times, shown, everything)))
 
 
 if __name__ == "__main__":
-    kind, *places = sys.argv[1:]
-    print({"lingraft": ours, "bare": bare, "trl": trl}[kind](*map(Path, places)))
+    kind, model, work, *variant = sys.argv[1:]
+    main(kind, Path(model), Path(work), *variant)
