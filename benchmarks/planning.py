@@ -1,6 +1,8 @@
 """What `lingraft plan` says of a training against what the training takes: peak memory and tokens a second.
 
-    python benchmarks/planning.py [--only NAME ...]
+    python benchmarks/planning.py [--only NAME ...] [--processor-time]
+
+`--processor-time` is for a machine that others use meanwhile: speeds of one thread, by the seconds that it computes.
 
 Each case is planned in one process and trained for some steps in another, as a run does it. Random weights but for the
 shipped base; text and tokenizer are the starter's. Results: benchmarks/results/planning.json.
@@ -74,8 +76,12 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--processor-time", action="store_true")
     arguments = parser.parse_args()
-    found = {}
+    clock = "processor time of one thread" if arguments.processor_time else "wall time"
+    if arguments.processor_time:
+        os.environ |= {"OMP_NUM_THREADS": "1", "PROCESSOR_TIME": "1"}
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         prepare(place, {CASES[name][0] for name in arguments.only})
@@ -86,7 +92,11 @@ def main() -> None:
             found[name] = {"planned": planned, "measured": taken, "planned_to_measured": ratios}
             print(f"{name:32}", *(f"{key} {value:.3f}" for key, value in ratios.items()), flush=True)
             settings = {name: {"model": CASES[name][0], **plain(CASES[name][1])} for name in found}
-            record("planning", "cuda" if on_gpu() else "cpu", {"steps": STEPS, "cases": settings, "found": found})
+            record(
+                "planning",
+                "cuda" if on_gpu() else "cpu",
+                {"steps": STEPS, "clock": clock, "cases": settings, "found": found},
+            )
 
 
 def prepare(place: Path, models: set[str]) -> None:
@@ -187,6 +197,8 @@ def plain(changes: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
         what, name, place = sys.argv[2:]
+        if "PROCESSOR_TIME" in os.environ:
+            time.perf_counter = time.monotonic = time.process_time
         print(json.dumps({"plan": plan, "train": train}[what](name, Path(place))))
     else:
         main()

@@ -55,7 +55,7 @@ def test_this_machine_is_timed() -> None:
     told = call("plan", "starter").stdout
     assert "pretrain on this machine" in told
     assert "(a few layers timed on this machine)" in told
-    assert "energy  unknown" in told
+    assert "energy    unknown" in told
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import typer
 
 from .cli_errors import user_errors
 from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
-from .cli_plan import app as plan_app
+from .cli_plan import doctor, plan
 from .cli_tokenizer import app as tokenizer_app
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ app = typer.Typer(
 )
 
 app.add_typer(tokenizer_app, name="tokenizer")
-app.add_typer(plan_app)
 
 
 @app.command("ls")
@@ -73,6 +72,9 @@ def check(recipe: RecipeName, override: Override = None, store: StoreFolder = DE
         loaded, steps = _plan(recipe, override, store)
     _warn(steps)
     typer.echo(f"{loaded.name}: {len(loaded.stages)} steps, no mistake found")
+
+
+app.command()(plan)
 
 
 @app.command()
@@ -134,6 +136,9 @@ def show(
         typer.echo(json.dumps({"run": run, "steps": steps}, ensure_ascii=False, indent=1))
     else:
         Console().print(run_table(run, artifacts))
+
+
+app.command()(doctor)
 
 
 def _warn(steps: "list[Step]") -> None:

@@ -10,10 +10,7 @@ from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
 if TYPE_CHECKING:
     from lingraft.core.devices import Target
 
-app = typer.Typer()
 
-
-@app.command()
 def plan(
     recipe: RecipeName,
     override: Override = None,
@@ -54,7 +51,6 @@ def plan(
     console.print(training_text(steps, price_per_device_hour, grid_g_per_kwh), end="")
 
 
-@app.command()
 def doctor(store: StoreFolder = DEFAULT_STORE) -> None:
     """Say what this machine has, and which trainings fit it."""
     from rich.console import Console

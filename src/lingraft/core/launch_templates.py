@@ -29,7 +29,7 @@ first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 srun torchrun \\
     --nnodes "$SLURM_NNODES" --nproc-per-node {gpus} \\
     --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$first:29500" \\
-    -m lingraft run {recipe} --store /shared/lingraft-store
+    -m lingraft run {recipe}{shard} --store /shared/lingraft-store
 """
 KUBERNETES = """# {summary}
 apiVersion: v1
@@ -66,7 +66,7 @@ spec:
             - -m
             - lingraft
             - run
-            - {recipe}
+            - {recipe}{shard}
             - --store=/shared/lingraft-store
           resources:
             limits: {{nvidia.com/gpu: {gpus}, memory: {memory}G}}
@@ -102,7 +102,9 @@ def launch_file(scheduler: str, recipe: str, steps: Sequence[Step]) -> str:
     seconds = math.ceil(MARGIN * sum(step.forecast.seconds or 0 for step in steps) / 60) * 60
     minutes = seconds // 60
     memory = math.ceil(HOST_MEMORY_SHARE * gpus * largest.device_bytes / 1e9)
+    shard = {"slurm": " --shard", "kubernetes": "\n            - --shard"}[scheduler] if largest.sharded else ""
     return TEMPLATES[scheduler].format(
+        shard=shard,
         name=f"lingraft-{Path(recipe).stem}".lower().replace("_", "-"),
         recipe=recipe,
         summary=f"{nodes} x {gpus} {largest.device}, about {largest.device_bytes / 1e9:.0f} GB of "

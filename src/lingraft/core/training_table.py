@@ -8,8 +8,6 @@ from .plan import Step
 from .screen import amount, duration
 from .stage import Demand
 
-WIDTH = 98
-
 
 def training_text(
     steps: Sequence[Step], price_per_device_hour: float | None = None, grid_g_per_kwh: float | None = None
@@ -20,7 +18,7 @@ def training_text(
         if (training := step.forecast.training) is not None and step.state != "done":
             text.append(f"\n{step.name} on {devices(training)}\n", style="bold")
             for what, value in _lines(training, step.forecast.seconds, price_per_device_hour, grid_g_per_kwh):
-                text.append(f"  {what:8}", style="not bold cyan")
+                text.append(f"  {what:10}", style="not bold cyan")
                 text.append(f"{value}\n", style="not bold")
     return text
 
