@@ -8,9 +8,11 @@ import pytest
 
 from lingraft.core.artifact import Store
 from lingraft.core.errors import RecipeError
+from lingraft.core.machine import Gpu
 from lingraft.core.plan import Step, plan
 from lingraft.core.recipe import load
 from lingraft.core.shipped import find, recipes
+from lingraft.core.tables import warnings
 from lingraft.stages import table
 
 
@@ -174,3 +176,15 @@ def test_a_training_that_goes_on_with_another_kind(tmp_path: Path) -> None:
     recipe.write_text(before + going_on + "  evaluate:" + after, encoding="utf-8")
     said = r'decay: optimizer: "pretrain" has optimizer: adamw, and this stage muon\.\n  A training that goes on'
     refused(tmp_path, said, f"corpus.target.0.path={find('starter').parent}/texts/pl/*.jsonl", recipe=recipe)
+
+
+def test_bfloat16_on_a_gpu_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lingraft.core.machine.gpus", lambda: (Gpu("Tesla V100", 32e9, "570.1", 7.0),))
+    said = r"pretrain: precision: Tesla V100 does not multiply in bfloat16\.\n  Set it to fp32\."
+    refused(tmp_path, said)
+
+
+def test_text_that_is_repeated_too_often_is_warned_of(tmp_path: Path) -> None:
+    (told,) = warnings(planned(tmp_path))
+    assert told.startswith("warning: pretrain: the target text is shown 6.0 times; from the fourth on repeated text")
+    assert warnings(planned(tmp_path, "pretrain.epochs=3")) == []
