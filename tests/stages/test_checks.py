@@ -185,6 +185,6 @@ def test_bfloat16_on_a_gpu_without_it(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_text_that_is_repeated_too_often_is_warned_of(tmp_path: Path) -> None:
-    (told,) = warnings(planned(tmp_path))
+    told, _ = warnings(planned(tmp_path))
     assert told.startswith("warning: pretrain: the target text is shown 6.0 times; from the fourth on repeated text")
     assert warnings(planned(tmp_path, "pretrain.epochs=3")) == []
