@@ -41,9 +41,9 @@ LORA = {"lora.rank": 32, "lora.alpha": 64.0, "lr": 1e-3}
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"train": "full"},
     "lora, new rows": {"train": "lora", **LORA},
+    "qlora, new rows": {"train": "qlora", **LORA},
     "rows": {"train": "rows", "lr": 3e-3},
     "lora, whole tables": {"train": "lora", "lora.tables": "full", **LORA},
-    "qlora, new rows": {"train": "qlora", **LORA},
     "embeddings": {"train": "embeddings", "lr": 1e-3},
     "top_bottom": {"train": "top_bottom"},
     "full, new rows at 10 times the rate": {"train": "full", "new_rows.lr": 3e-3},
@@ -71,7 +71,7 @@ def main() -> None:
 def methods(arguments: argparse.Namespace) -> None:
     """Bits per byte of Polish and English after the same megabyte of Polish, without replay, by what moves."""
     measured: dict[str, dict[int, dict[str, Any]]] = {}
-    for seed, (method, settings) in product(arguments.seeds, METHODS.items()):
+    for (method, settings), seed in product(METHODS.items(), arguments.seeds):
         overrides = {"seed": seed, **{f"pretrain.{key}": value for key, value in settings.items()}}
         step = run(arguments, f"{method}-{seed}".replace(", ", "-").replace(" ", "-"), overrides)["pretrain"]
         figures = step["figures"]
@@ -82,11 +82,14 @@ def methods(arguments: argparse.Namespace) -> None:
             "trainable_share": figures["trainable_share"],
             "peak_memory_bytes": step["peak_memory_bytes"],
             "tokens_per_second": figures["tokens_per_second"],
+            "watt_hours": 1000 * figures["energy"]["kwh"],
             "bytes": figures["bytes"],
         }
         table = {
             name: {
-                **{key: interval([found[key] for found in runs.values()]) for key in ("target", "replay")},
+                **{
+                    key: interval([found[key] for found in runs.values()]) for key in ("target", "replay", "watt_hours")
+                },
                 "trainable_share": next(iter(runs.values()))["trainable_share"],
                 "peak_memory_bytes": median(found["peak_memory_bytes"] for found in runs.values()),
             }
