@@ -212,7 +212,7 @@ def litgpt(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]
     from litgpt.scripts.convert_hf_checkpoint import copy_weights_hf_llama
     from safetensors.torch import load_file
 
-    del sys.argv[1:]  # litgpt keeps the settings that it finds on the command line
+    sys.argv[1:] = [model.name]  # litgpt keeps with the model what it finds on the command line
     torch._dynamo.config.disable = variant.get("disable", False)
     theirs = json.loads((model / "config.json").read_text(encoding="utf-8"))
     config = Config(

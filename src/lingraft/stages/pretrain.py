@@ -62,6 +62,11 @@ class Pretrain(StageConfig):
     compile: bool = Field(
         False, description="Have torch compile the model: a minute or more at the start, steps faster by a third."
     )
+    attention: Literal["sdpa", "eager"] | None = Field(
+        None,
+        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
+        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
+    )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
-from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments
+from transformers import TrainingArguments
 from transformers.integrations import TensorBoardCallback
 from transformers.trainer_utils import set_seed
 
@@ -20,7 +20,8 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.tokenizer import family
 
-from . import checkpoints, earlier, experts, hardware, loss, quantize, sharding
+from . import checkpoints, earlier, experts, hardware, loading, loss, sharding
+from .attention import Attention
 from .callbacks import Checkpoints, HeldOut, Meter, Proof, Stop
 from .earlier import Earlier
 from .energy import EnergyMeter
@@ -66,30 +67,9 @@ def pretrain(
     pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     steps = len(rows) // batch_sequences
     data = mixture(packed, settings, rows, streams, pad_id)
-    arguments = TrainingArguments(
-        output_dir=str(folder / SCRATCH),
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=batch_sequences // (micro * launch.num_processes()),
-        max_steps=steps,
-        max_grad_norm=settings.max_grad_norm,
-        activation_checkpointing=settings.gradient_checkpointing,
-        neftune_noise_alpha=settings.neftune_alpha,
-        bf16=settings.precision == "bf16",
-        train_sampling_strategy="sequential",
-        dataloader_pin_memory=torch.cuda.is_available(),
-        save_strategy="no",
-        save_total_limit=2,
-        logging_steps=max(1, steps // 200),
-        report_to=[name for name in settings.track if name != TENSORBOARD],
-        project="lingraft",
-        torch_compile=settings.compile,
-        disable_tqdm=True,
-        seed=settings.seed,
-        ddp_find_unused_parameters=False,
-        use_cpu=not torch.cuda.is_available(),
-    )
+    arguments = _arguments(settings, folder, steps, micro, batch_sequences)
     set_seed(settings.seed)
-    trained, dtype = _load(model, settings, trust_remote_code, whole=not is_sharded or is_first())
+    trained, dtype = loading.load(model, settings, trust_remote_code, whole=not is_sharded or is_first())
     use_cache = trained.config.use_cache
     router_logits = getattr(trained.config, "output_router_logits", None)
     if routed := bool(experts.routers(trained)):
@@ -98,12 +78,8 @@ def pretrain(
     if is_sharded:
         sharding.shard(trained, settings.precision)
     identity = {**_identity(settings, trainable.begin(), new_ids), "the text": kind["the text"]}
-    chunked = loss.chunk(trained, collate([data[0]]), autocast=settings.precision == "bf16")
-    held_out = {
-        name: [text for text, _, _ in shards.sample(corpus, name, "held_out", settings.curve_documents)]
-        for name in STREAMS
-        if (corpus / name).exists()
-    }
+    attention = Attention(trained, collate([data.broken()]), settings)
+    chunked = loss.chunk(trained, attention.complete(collate([data[0]])), autocast=settings.precision == "bf16")
     stop, guard = Stop(), LossGuard(trainable, progress)
     changes: list[tuple[int, Mapping[str, float]]] = []
 
@@ -127,11 +103,11 @@ def pretrain(
         before.state if before is not None else None,
         args=arguments,
         train_dataset=data,
-        data_collator=collate,
+        data_collator=lambda rows: attention.complete(collate(rows)),
         callbacks=[
             meter,
             HeldOut(
-                {k: v for k, v in held_out.items() if v},
+                _held_out(corpus, settings),
                 tokenizer,
                 settings.sequence_tokens,
                 settings.curve_points,
@@ -177,18 +153,14 @@ def pretrain(
     proof, moved = trainable.proof(), trainable.figures()
     if chunked is not None:
         chunked.undo()
+    attention.undo()
     if is_sharded or settings.train == "qlora":
-        trained, parts = None, trainable
-        if not is_sharded or is_first():
-            as_plain = replace(settings, train="lora" if settings.train == "qlora" else settings.train)
-            trained, _ = _load(model, as_plain, trust_remote_code)
-            trainable = Trainable(trained, as_plain.train, settings.lora, settings.new_rows, new_ids)
-        parts.hand_over(trainable if trained is not None else None)
-    if trained is not None:
+        trained, trainable = None, _plain(trainable, model, settings, new_ids, trust_remote_code)
+    if trainable is not None:
         trainable.finish()
-    if is_first():
-        _save(trained, dtype, model, folder)
-    outline = _outline(model, dtype, trust_remote_code)
+        if is_first():
+            loading.save(trainable.model, dtype, model, folder)
+    outline = loading.outline(model, dtype, trust_remote_code)
     flops = training_flops(outline, taken * settings.batch_tokens, moved["trainable_share"])
     return {
         "train": settings.train,
@@ -197,6 +169,7 @@ def pretrain(
         "parameters": sum(p.numel() for p in outline.parameters()),
         **moved,
         "proof": proof,
+        "attention": attention.way,
         "loss": "chunked" if chunked else "the model's own",
         "steps": taken,
         "tokens": taken * settings.batch_tokens,
@@ -216,6 +189,52 @@ def pretrain(
         "curve": meter.curve(),
         "held_out_curve": meter.held_out_curve(),
     }
+
+
+def _arguments(settings: Settings, folder: Path, steps: int, micro: int, batch_sequences: int) -> TrainingArguments:
+    """The Trainer's own settings; what is missing here, `LanguageTrainer` and the callbacks do."""
+    return TrainingArguments(
+        output_dir=str(folder / SCRATCH),
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=batch_sequences // (micro * launch.num_processes()),
+        max_steps=steps,
+        max_grad_norm=settings.max_grad_norm,
+        activation_checkpointing=settings.gradient_checkpointing,
+        neftune_noise_alpha=settings.neftune_alpha,
+        bf16=settings.precision == "bf16",
+        train_sampling_strategy="sequential",
+        dataloader_pin_memory=torch.cuda.is_available(),
+        save_strategy="no",
+        save_total_limit=2,
+        logging_steps=max(1, steps // 200),
+        report_to=[name for name in settings.track if name != TENSORBOARD],
+        project="lingraft",
+        torch_compile=settings.compile,
+        disable_tqdm=True,
+        seed=settings.seed,
+        ddp_find_unused_parameters=False,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def _held_out(corpus: Path, settings: Settings) -> dict[str, list[str]]:
+    """Documents of every stream that has any."""
+    streams = [name for name in STREAMS if (corpus / name).exists()]
+    found = {name: shards.sample(corpus, name, "held_out", settings.curve_documents) for name in streams}
+    return {name: [text for text, _, _ in documents] for name, documents in found.items() if documents}
+
+
+def _plain(
+    parts: Trainable, model: Path, settings: Settings, new_ids: Sequence[int], trust_remote_code: bool
+) -> Trainable | None:
+    """What has moved, in a base of its own precision that the first process alone holds; None in the others."""
+    plain = None
+    if settings.train == "qlora" or is_first():
+        settings = replace(settings, train="lora" if settings.train == "qlora" else settings.train)
+        whole, _ = loading.load(model, settings, trust_remote_code)
+        plain = Trainable(whole, settings.train, settings.lora, settings.new_rows, new_ids)
+    parts.hand_over(plain)
+    return plain
 
 
 def _check_keeps_state(settings: Settings) -> None:
@@ -285,53 +304,3 @@ def _identity(settings: Settings, base: str, new_ids: Sequence[int]) -> dict[str
     """What decides how a training goes, by name; `base` is a hash of the weights it starts from."""
     found = {name: value for name, value in asdict(settings).items() if name not in WITHOUT_EFFECT}
     return {**found, "the base": base, "the new tokens": list(new_ids)}
-
-
-def _load(folder: Path, settings: Settings, trust_remote_code: bool, whole: bool = True) -> tuple[Any, torch.dtype]:
-    """The model and the precision it is stored in; with its values where `whole`, else on the meta device."""
-    stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
-    if settings.train == "qlora":
-        model = quantize.load(folder, stored, trust_remote_code)
-        _check_positions(model, settings, folder)
-        return model, stored
-    dtype = load_dtype(settings, stored)
-    if whole:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=trust_remote_code,
-            use_safetensors=True,
-        )
-    else:
-        model = _outline(folder, dtype, trust_remote_code)
-    _check_positions(model, settings, folder)
-    return model, stored
-
-
-def _outline(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> Any:
-    """The model without values, which need no memory."""
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
-    with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
-
-
-def load_dtype(settings: Settings, stored: torch.dtype) -> torch.dtype:
-    """What weights are loaded as; those that move are float32 in any case."""
-    frozen = settings.train != "full" and settings.precision == "bf16"
-    return stored if frozen else torch.float32
-
-
-def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and settings.sequence_tokens > longest:
-        raise InputError(
-            f"sequences of {settings.sequence_tokens} tokens are longer than the {longest} positions of the model.",
-            where=folder,
-            remedy=f"Set sequence_tokens of the pack stage to {longest} or less.",
-        )
-
-
-def _save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:
-    model.to(dtype).save_pretrained(folder)
-    family.copy(source, folder, ("tokenizer.json", "*.py", *family.SETTINGS_FILES))

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from lingraft.evaluate.bits import BATCH_TOKENS
 
 from . import experts, loss, optimizers, quantize
-from .pretrain import load_dtype
+from .loading import load_dtype
 from .settings import Settings
 from .tape import Tape
 from .trainable import NUM_END_LAYERS, Trainable
@@ -129,9 +129,10 @@ def weigh(config: PretrainedConfig) -> tuple[int, int]:
     return model.num_parameters(), sum(p.numel() * p.element_size() for p in model.parameters())
 
 
-def _on_no_device(config: PretrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+def _on_no_device(config: PretrainedConfig, dtype: torch.dtype, attention: str | None = None) -> PreTrainedModel:
+    config = copy.deepcopy(config)  # the dtype would be written into it
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(copy.deepcopy(config), dtype=dtype)  # which it would write the dtype in
+        return AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=attention)
 
 
 def _alike(config: PretrainedConfig) -> bool:
@@ -242,7 +243,7 @@ def shortened(config: PretrainedConfig, depth: int) -> PretrainedConfig:
 
 
 def _model(config: PretrainedConfig, settings: Settings, num_new: int) -> tuple[PreTrainedModel, Trainable]:
-    model = _on_no_device(config, load_dtype(settings, config.dtype or torch.float32))
+    model = _on_no_device(config, load_dtype(settings, config.dtype or torch.float32), settings.attention)
     rows = model.get_input_embeddings().num_embeddings
     new_ids = range(rows - num_new, rows)
     return model, _WithoutValues(model, settings.train, settings.lora, settings.new_rows, new_ids)

@@ -107,6 +107,8 @@ class Settings:
     sequence_schedule: Sequence[Shorter] = ()
     """What comes before sequences of `sequence_tokens`."""
     compile: bool = False
+    attention: str | None = None
+    """`sdpa` or `eager`; None is the best there is (see `attention`)."""
     keep_state: bool = False
     """Whether another training is to go on from where this one ends."""
     go_on: bool = False

@@ -8,7 +8,8 @@ import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
 from . import experts, hardware, loss, optimizers
-from .pretrain import load_dtype
+from .attention import Attention
+from .loading import load_dtype
 from .rehearsal import Rehearsal, shortened
 from .settings import Settings
 from .trainable import NUM_END_LAYERS, Trainable
@@ -65,7 +66,9 @@ def _timed(config: PretrainedConfig, depth: int, settings: Settings, num_new: in
     trainable = Trainable(model, settings.train, settings.lora, settings.new_rows, range(rows - num_new, rows))
     autocast = settings.precision == "bf16"
     batch = {"input_ids": ids, "labels": ids, "position_ids": positions}
-    loss.chunk(model, {name: values[:1] for name, values in batch.items()}, autocast=autocast)
+    attention = Attention(model, batch, settings)
+    loss.chunk(model, attention.complete({name: values[:1] for name, values in batch.items()}), autocast=autocast)
+    batch = attention.complete(batch)
     if settings.gradient_checkpointing:
         model.activation_checkpointing_enable()
     model.train()
