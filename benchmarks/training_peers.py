@@ -23,10 +23,19 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "trl": {
         "wrapped": {"packing_strategy": "wrapped"},
         "wrapped, compiled": {"packing_strategy": "wrapped", "torch_compile": True},
+        "wrapped, compiled, eager": {
+            "packing_strategy": "wrapped",
+            "torch_compile": True,
+            "model_init_kwargs": {"attn_implementation": "eager"},
+        },
         "bfd_split, one sequence at a time": {"packing_strategy": "bfd_split", "per_device_train_batch_size": 1},
     },
     "litgpt": {"compiled": {}, "eager": {"disable": True}},
-    "llamafactory": {"packing": {}, "packing, compiled": {"torch_compile": True}},
+    "llamafactory": {
+        "packing": {},
+        "packing, compiled": {"torch_compile": True},
+        "packing, compiled, eager": {"torch_compile": True, "flash_attn": "disabled"},
+    },
 }
 
 
@@ -125,6 +134,7 @@ def trl(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -
     from trl import SFTConfig, SFTTrainer
 
     variant = {"per_device_train_batch_size": job["batch_sequences"], **variant}
+    loading = {"dtype": torch.float32, **variant.pop("model_init_kwargs", {})}
     watch = watching()
     with TemporaryDirectory() as place:
         settings = SFTConfig(
@@ -149,7 +159,7 @@ def trl(model: Path, work: Path, job: dict[str, Any], variant: dict[str, Any]) -
             **variant,
         )
         trainer = SFTTrainer(
-            AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32),
+            AutoModelForCausalLM.from_pretrained(model, **loading),
             args=settings,
             train_dataset=load_dataset(
                 "json", data_files=str(work / "text.json"), split="train", cache_dir=f"{place}/c"

@@ -51,7 +51,11 @@ SETTINGS = Settings(
 )
 DOCUMENTS = {"target": 600, "replay": 250}  # three tokens of the target language to one of replay
 HELD_OUT_DOCUMENTS = 40
-VARIANTS: dict[str, dict[str, Any]] = {"plain": {}, "compiled": {"compile": True}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "compiled": {"compile": True},
+    "compiled, eager": {"compile": True, "attention": "eager"},
+}
 
 
 def prepare(model: Path, corpus: Path, work: Path, steps: int) -> None:
@@ -107,8 +111,9 @@ def lingraft(model: Path, work: Path, variant: dict[str, Any]) -> None:
 def bare(folder: Path, work: Path, variant: dict[str, Any]) -> None:
     data, size = mixture(work), SETTINGS.batch_tokens // SETTINGS.sequence_tokens
     torch.manual_seed(SETTINGS.seed)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).train()
-    if variant:
+    way = variant.get("attention", "sdpa")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=way).train()
+    if variant.get("compile"):
         model.compile()
     optimizer = torch.optim.AdamW(model.parameters(), lr=SETTINGS.lr, weight_decay=SETTINGS.weight_decay, fused=True)
     schedule = LambdaLR(optimizer, lambda step: 1.0)

@@ -6,7 +6,7 @@ from torch.nn import functional
 from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from lingraft.train import loss
-from lingraft.train.loss import ChunkedCrossEntropy, chunk
+from lingraft.train.loss import ChunkedCrossEntropy, chunk, cross_entropy
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_loss_and_gradients_are_those_of_all_logits_at_once() -> None:
     labels = torch.randint(0, 400, (50,), generator=generator)
     expected = functional.cross_entropy(hidden @ head.T, labels, reduction="sum")
     gradients = torch.autograd.grad(3 * expected, (hidden, head))
-    found = ChunkedCrossEntropy.apply(hidden, head, labels, torch.float64)
+    found = ChunkedCrossEntropy.apply(hidden, head, labels, torch.float64, 7, cross_entropy)
     torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
     for ours, theirs in zip(torch.autograd.grad(3 * found, (hidden, head)), gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)

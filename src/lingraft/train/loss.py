@@ -4,7 +4,7 @@ T tokens, C of them at once, V rows of the LM head, D columns.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,10 +13,26 @@ from torch.nn.utils.parametrize import is_parametrized
 from transformers import PreTrainedModel
 
 IGNORED = -100
-# So many logits at once: a processor wants them in its cache, a GPU wants large products.
+# So many logits at once: a processor wants them in its cache, a GPU and a compiler want large products.
 CHUNK_LOGITS = {"cpu": 1 << 22, "cuda": 1 << 27}
+COMPILED_CHUNK_LOGITS = {"cpu": 1 << 26, "cuda": 1 << 27}
 # Between two orders of summation in bfloat16.
 TOLERANCE = 5e-3
+
+LossOfLogits = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+
+
+def cross_entropy(logits_CV: torch.Tensor, labels_C: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum over the labels, in float32, and its gradient (C, V) in the dtype of the logits."""
+    logprobs_CV = logits_CV.log_softmax(dim=1, dtype=torch.float32)
+    loss = -logprobs_CV.gather(1, labels_C[:, None]).sum()
+    grad_CV = logprobs_CV.exp_()
+    if torch.compiler.is_compiling():  # a comparison is fused with all the rest, a scatter is not
+        is_label_CV = torch.arange(grad_CV.shape[1], device=grad_CV.device) == labels_C[:, None]
+        grad_CV = grad_CV - is_label_CV.to(grad_CV.dtype)
+    else:
+        grad_CV.scatter_add_(1, labels_C[:, None], grad_CV.new_full((len(labels_C), 1), -1.0))
+    return loss, grad_CV.to(logits_CV.dtype)
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -28,21 +44,23 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        context: Any, hidden_TD: torch.Tensor, head_VD: torch.Tensor, labels_T: torch.Tensor, dtype: torch.dtype
+        context: Any,
+        hidden_TD: torch.Tensor,
+        head_VD: torch.Tensor,
+        labels_T: torch.Tensor,
+        dtype: torch.dtype,
+        chunk: int,
+        of_logits: LossOfLogits,
     ) -> torch.Tensor:
         used_VD = head_VD.to(dtype)
-        chunk = max(1, CHUNK_LOGITS.get(hidden_TD.device.type, 1 << 24) // len(head_VD))
         loss = hidden_TD.new_zeros((), dtype=torch.float32)
         hidden_grad_TD = torch.empty_like(hidden_TD)
         head_grad_VD = torch.zeros_like(head_VD, dtype=torch.float32) if context.needs_input_grad[1] else None
         for first in range(0, len(hidden_TD), chunk):
             here = slice(first, first + chunk)
-            used_CD, labels_C = hidden_TD[here].to(dtype), labels_T[here]
-            logprobs_CV = (used_CD @ used_VD.T).log_softmax(dim=1, dtype=torch.float32)
-            loss -= logprobs_CV.gather(1, labels_C[:, None]).sum()
-            grad_CV = logprobs_CV.exp_()
-            grad_CV[torch.arange(len(labels_C), device=labels_C.device), labels_C] -= 1
-            grad_CV = grad_CV.to(dtype)
+            used_CD = hidden_TD[here].to(dtype)
+            chunk_loss, grad_CV = of_logits(used_CD @ used_VD.T, labels_T[here])
+            loss += chunk_loss
             hidden_grad_TD[here] = grad_CV @ used_VD
             if head_grad_VD is not None:
                 head_grad_VD += grad_CV.T @ used_CD
@@ -51,10 +69,10 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(context: Any, upstream: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None, None]:
+    def backward(context: Any, upstream: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden_grad_TD, head_grad_VD = context.saved_tensors
         head_grad_VD = None if head_grad_VD is None else head_grad_VD.mul_(upstream).to(context.head_dtype)
-        return hidden_grad_TD.mul_(upstream), head_grad_VD, None, None
+        return hidden_grad_TD.mul_(upstream), head_grad_VD, None, None, None, None
 
 
 class ChunkedLoss:
@@ -63,8 +81,10 @@ class ChunkedLoss:
     So everything around stays as it was: autocast, gradient synchronization, losses of routers.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, compiled: bool = False) -> None:
         self._model, self._head = model, model.get_output_embeddings()
+        self._sizes = COMPILED_CHUNK_LOGITS if compiled else CHUNK_LOGITS
+        self._of_logits = torch.compile(cross_entropy, dynamic=True) if compiled else cross_entropy
         self._whole, self._loss_function = self._head.forward, model.loss_function
         self._head.forward, model.loss_function = self._pass_on, self._loss
 
@@ -90,7 +110,9 @@ class ChunkedLoss:
         hidden_TD, labels_T = self.predicting(logits, functional.pad(labels[:, 1:], (0, 1), value=IGNORED))
         kind = logits.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else logits.dtype
-        loss = ChunkedCrossEntropy.apply(hidden_TD, self._head.weight, labels_T, dtype)
+        head_VD = self._head.weight
+        chunk = max(1, self._sizes.get(kind, 1 << 24) // len(head_VD))
+        loss = ChunkedCrossEntropy.apply(hidden_TD, head_VD, labels_T, dtype, chunk, self._of_logits)
         return loss / (len(labels_T) if num_items_in_batch is None else num_items_in_batch)
 
     def predicting(self, hidden_BSD: torch.Tensor, labels_BS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,7 +127,9 @@ def is_plain(head: torch.nn.Module) -> bool:
     return plain and head.bias is None
 
 
-def chunk(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast: bool) -> ChunkedLoss | None:
+def chunk(
+    model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast: bool, compiled: bool = False
+) -> ChunkedLoss | None:
     """The loss of this model by chunks, or None where it is more than a linear head and cross-entropy.
 
     That is not looked up but tried, on a batch: some models scale or cap their logits.
@@ -122,7 +146,7 @@ def chunk(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], *, autocast
     with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=autocast):
         own = model(**batch, use_cache=False)
         hook.remove()
-        chunked = ChunkedLoss(model)
+        chunked = ChunkedLoss(model, compiled=compiled)
         head.train()
         found = model(**batch, use_cache=False).loss.item()
     model.train(was_training)

@@ -79,7 +79,8 @@ def pretrain(
         sharding.shard(trained, settings.precision)
     identity = {**_identity(settings, trainable.begin(), new_ids), "the text": kind["the text"]}
     attention = Attention(trained, collate([data.broken()]), settings)
-    chunked = loss.chunk(trained, attention.complete(collate([data[0]])), autocast=settings.precision == "bf16")
+    first, autocast = attention.complete(collate([data[0]])), settings.precision == "bf16"
+    chunked = loss.chunk(trained, first, autocast=autocast, compiled=settings.compile)
     stop, guard = Stop(), LossGuard(trainable, progress)
     changes: list[tuple[int, Mapping[str, float]]] = []
 
