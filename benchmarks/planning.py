@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from record import record
+from record import most_resident_bytes, record
 
 from lingraft.core.engine import KEEP_FREED_MEMORY
 from lingraft.train.settings import Lora, Settings
@@ -176,12 +176,6 @@ def plan(name: str, place: Path) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "planning_seconds": time.perf_counter() - began,
     }
-
-
-def most_resident_bytes() -> int:
-    """Of this process alone: `ru_maxrss` would count what its parent held when it was started."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def on_gpu() -> bool:

@@ -22,3 +22,9 @@ def record(name: str, part: str, result: Any) -> None:
     }
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def most_resident_bytes() -> int:
+    """Of this process alone: `ru_maxrss` would count what its parent held when it was started."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -9,7 +9,6 @@ measured beside the two files that the Trainer of transformers would write. Resu
 
 import json
 import os
-import resource
 import shutil
 import socket
 import subprocess
@@ -23,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from record import record
+from record import most_resident_bytes, record
 from safetensors.torch import save_file
 from training_speed import SETTINGS
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig
@@ -92,23 +91,19 @@ def one(base: Path, packed: Path, corpus: Path, out: Path) -> None:
         micro_batch_sequences=1,
         budget_tokens=STEPS * BATCH_TOKENS,
     )
-    before = peak_bytes()
+    before = most_resident_bytes()
     curve = pretrain(base, packed, corpus, out, settings)["curve"]
     seconds = median(after["seconds"] - earlier["seconds"] for earlier, after in pairwise(curve))
     print(
         json.dumps(
             {
                 "peak_bytes_before": before,
-                "peak_bytes": peak_bytes(),
+                "peak_bytes": most_resident_bytes(),
                 "tokens_per_second": BATCH_TOKENS / seconds,
                 "losses": [point["loss"] for point in curve],
             }
         )
     )
-
-
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def checkpoint_seconds(base: Path, place: Path) -> dict[str, float]:

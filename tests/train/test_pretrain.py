@@ -50,11 +50,14 @@ pretrain(*arguments, progress=Killer())
 
 
 class Recorder(Progress):
-    """Keeps the events and the amount of work."""
+    """Keeps the events and the amount of work, announced and done."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.amount = 0.0
+        self.amount = self.total = 0.0
+
+    def start(self, what: str, total: float | None = None, unit: str = "") -> None:
+        self.total += total or 0.0
 
     def advance(self, amount: float = 1) -> None:
         self.amount += amount
@@ -323,6 +326,7 @@ def test_told_to_stop_it_writes_a_checkpoint_first(
     progress = Recorder()
     pretrain(tiny_base, packed, corpus, tmp_path, settings, progress=progress)
     assert ("resumed", {"checkpoint": "checkpoint-6"}) in progress.events
+    assert progress.amount == progress.total == 2 * settings.batch_tokens
     assert (tmp_path / "model.safetensors").read_bytes() == (trained.folder / "model.safetensors").read_bytes()
 
 

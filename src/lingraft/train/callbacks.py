@@ -59,7 +59,6 @@ class Meter(TrainerCallback):
         earlier = [entry["seconds"] for entry in state.log_history if "seconds" in entry]
         self._seconds_before = max(earlier, default=0.0)
         self._began = time.monotonic()
-        self._progress.advance(state.global_step * self._batch_tokens)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._progress.advance(self._batch_tokens)

@@ -128,7 +128,12 @@ def newest(folder: Path, *, remove_others: bool = True) -> Path | None:
             whole.append(checkpoint)
         elif remove_others:
             shutil.rmtree(checkpoint)
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    return max(whole, key=steps, default=None)
+
+
+def steps(checkpoint: Path | None) -> int:
+    """How many a training had taken when it wrote this one; without one none."""
+    return 0 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
 
 
 def _is_whole(checkpoint: Path) -> bool:

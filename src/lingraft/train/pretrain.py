@@ -132,7 +132,8 @@ def pretrain(
     if newest is not None:
         checkpoints.require_same(newest, identity)
         progress.event("resumed", checkpoint=newest.name)
-    progress.start("training", steps * settings.batch_tokens, "tokens")
+    what, done = ("training" if newest is None else "training the rest"), checkpoints.steps(newest)
+    progress.start(what, (steps - done) * settings.batch_tokens, "tokens")
     with lost_ones_told(folder):
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     taken = trainer.state.global_step
@@ -255,8 +256,9 @@ def _kind(settings: Settings, packed: Path) -> dict[str, Any]:
 
 def _board(folder: Path, newest: Path | None) -> TensorBoardCallback:
     """TensorBoard's curves, without what came after the checkpoint that the training goes on from."""
-    done = int(newest.name.rpartition("-")[2]) if newest is not None else None
-    return TensorBoardCallback(SummaryWriter(folder, purge_step=None if done is None else done + 1))
+    return TensorBoardCallback(
+        SummaryWriter(folder, purge_step=None if newest is None else checkpoints.steps(newest) + 1)
+    )
 
 
 def check_same_tokenizer(model: Path, tokenizer_sha256: str) -> None:
