@@ -164,7 +164,7 @@ def plan(name: str, place: Path) -> dict[str, Any]:
     import torch
     from transformers import AutoConfig
 
-    from lingraft.train.planner import predict
+    from lingraft.forecast.planner import predict
 
     model, settings = settings_of(name)
     began = time.perf_counter()

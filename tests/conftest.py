@@ -12,6 +12,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from lingraft.train.settings import Settings
+
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>"]
 ENGLISH = [
     "The old lighthouse keeper climbed the stairs every evening and counted them aloud.",
@@ -161,3 +163,27 @@ def _saved(tokenizer: Tokenizer, folder: Path) -> Path:
         tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
     ).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """Of a short training."""
+    return Settings(
+        mix={"target": 0.75, "replay": 0.25},
+        sequence_tokens=32,
+        batch_tokens=8 * 32,
+        micro_batch_sequences=None,
+        lr=3e-3,
+        schedule="cosine",
+        warmup_share=0.1,
+        weight_decay=0.1,
+        max_grad_norm=1.0,
+        precision="fp32",
+        budget_bytes=None,
+        budget_tokens=8 * 8 * 32,
+        epochs=None,
+        curve_points=3,
+        curve_documents=2,
+        checkpoint_minutes=10,
+        seed=7,
+    )

@@ -13,7 +13,7 @@ from lingraft.cli import app
 from lingraft.core import machine
 from lingraft.core.devices import DEVICES, expected_share, named, recognized
 from lingraft.core.errors import RecipeError
-from lingraft.train import sizes
+from lingraft.forecast import sizes
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -54,7 +54,7 @@ def test_a_training_is_planned_for_named_devices() -> None:
 def test_this_machine_is_timed() -> None:
     told = call("plan", "starter").stdout
     assert "pretrain on this machine" in told
-    assert "(a few layers timed on this machine)" in told
+    assert "(timed on this machine)" in told
     assert "energy    unknown" in told
 
 

@@ -57,7 +57,7 @@ def doctor(store: StoreFolder = DEFAULT_STORE) -> None:
 
     from lingraft.core.doctor import facts_text, memory_of_a_device
     from lingraft.core.screen import amount
-    from lingraft.train.sizes import METHODS, SETTING, sizes
+    from lingraft.forecast.sizes import METHODS, SETTING, sizes
 
     console = Console(highlight=False)
     console.print(facts_text(store))

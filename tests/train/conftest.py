@@ -9,8 +9,6 @@ from lingraft.corpus.build import build
 from lingraft.train.pack import pack
 from lingraft.train.settings import Settings
 
-SEQUENCE_TOKENS = 32
-
 
 def joined(sentences: list[str], count: int) -> list[str]:
     """Documents of unlike lengths, no two the same."""
@@ -36,33 +34,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english:
 
 
 @pytest.fixture(scope="session")
-def packed(tmp_path_factory: pytest.TempPathFactory, corpus: Path, tiny_base: Path) -> Path:
+def packed(tmp_path_factory: pytest.TempPathFactory, corpus: Path, tiny_base: Path, settings: Settings) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    pack(corpus, tiny_base, folder, sequence_tokens=SEQUENCE_TOKENS)
+    pack(corpus, tiny_base, folder, sequence_tokens=settings.sequence_tokens)
     return folder
-
-
-@pytest.fixture(scope="session")
-def settings() -> Settings:
-    return Settings(
-        mix={"target": 0.75, "replay": 0.25},
-        sequence_tokens=SEQUENCE_TOKENS,
-        batch_tokens=8 * SEQUENCE_TOKENS,
-        micro_batch_sequences=None,
-        lr=3e-3,
-        schedule="cosine",
-        warmup_share=0.1,
-        weight_decay=0.1,
-        max_grad_norm=1.0,
-        precision="fp32",
-        budget_bytes=None,
-        budget_tokens=8 * 8 * SEQUENCE_TOKENS,
-        epochs=None,
-        curve_points=3,
-        curve_documents=2,
-        checkpoint_minutes=10,
-        seed=7,
-    )
 
 
 @pytest.fixture(scope="session")

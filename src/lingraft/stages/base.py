@@ -165,7 +165,7 @@ def _loaded(folder: Path, trust_remote_code: bool) -> Any:
 
 def _expected(folder: Path, trusted: Mapping[str, bool]) -> dict[str, Any]:
     """What `describe` will find in weights that are not here yet."""
-    from lingraft.train.rehearsal import weigh
+    from lingraft.forecast.rehearsal import weigh
 
     config = _loaded(folder, **trusted)
     parameters, num_bytes = weigh(config)

@@ -220,9 +220,9 @@ def _kinds(name: str, stages: Any) -> list[str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Memory, speed and time by the code that trains; see `lingraft.train.planner`."""
+    """Memory, speed and time by the code that trains; see `lingraft.forecast.planner`."""
     from lingraft.core.devices import recognized
-    from lingraft.train.planner import alternatives, predict
+    from lingraft.forecast.planner import alternatives, predict
 
     config, target = context.config, context.target
     model, data = context.figures[config.model], context.figures[config.data]

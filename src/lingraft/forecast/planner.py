@@ -9,11 +9,12 @@ from transformers import PretrainedConfig
 
 from lingraft.core.devices import Device, expected_share, recognized
 from lingraft.core.errors import InputError
+from lingraft.train import hardware
+from lingraft.train.reading import batch
+from lingraft.train.settings import Settings
 
-from . import hardware, timing
-from .reading import batch
+from . import timing
 from .rehearsal import NF4_BYTES, Rehearsal, rehearse
-from .settings import Settings
 
 # Python, the libraries and the data loader; on a GPU its context and the workspaces of its libraries.
 RUNTIME_BYTES = {"cpu": 5.5e8, "cuda": 8e8}
@@ -238,7 +239,7 @@ def _seconds(
         return seconds, f"{share:.1%} of {device.flops_per_second / 1e12:.0f} TFLOP/s"
     timed = timing.measure(config, settings, num_new, memory.micro, found) if measure else None
     if timed is not None:
-        return memory.micro_batches * timed.micro_batch + timed.step, "a few layers timed on this machine"
+        return memory.micro_batches * timed.micro_batch + timed.step, "timed on this machine"
     peak, _ = hardware.peak_flops_per_second(settings.precision)
     seconds = memory.micro_batches * found.flops / (CPU_SHARE * peak)
     return seconds, f"{CPU_SHARE:.0%} of what matrix products reach here"

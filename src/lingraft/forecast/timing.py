@@ -1,4 +1,4 @@
-"""How long a training step takes on this machine: a few layers of the model timed, the others reckoned."""
+"""How long a training step takes on this machine: timed, of a large model a few layers, and the others reckoned."""
 
 import time
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig
 
-from . import experts, hardware, loss, optimizers
-from .attention import Attention
-from .loading import load_dtype
+from lingraft.train import experts, hardware, loss, optimizers
+from lingraft.train.attention import Attention
+from lingraft.train.loading import load_dtype
+from lingraft.train.settings import Settings
+from lingraft.train.trainable import NUM_END_LAYERS, Trainable
+
 from .rehearsal import Rehearsal, shortened
-from .settings import Settings
-from .trainable import NUM_END_LAYERS, Trainable
 
 SECONDS, RUNS = 0.7, 3
 """How long the longest of the timed passes should take, and how often each is run; the fastest counts."""
 MOST_BYTES = 8e9
-"""Of a model of few layers; a larger one is not built to be timed."""
+"""Of weights, gradients and optimizer state in float32; what takes more is not built to be timed."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,26 @@ def measure(
 ) -> Timing | None:
     """Time a micro-batch of `sequences` and an optimizer step; None where even a few layers are too large to try.
 
+    What one layer more costs is the difference of two small times; so a model that is quick enough is timed whole.
     Adapters on 4 bits are timed as adapters on the weights as they are stored.
     """
-    few = 2 * NUM_END_LAYERS if settings.train == "top_bottom" else 1
-    depths = [min(few, config.num_hidden_layers), min(few + 1, config.num_hidden_layers)]
-    weights = known.weights
-    if 4 * (depths[1] * weights.largest_layer + weights.outside_layers) * 4 > MOST_BYTES:
-        return None
     peak, _ = hardware.peak_flops_per_second(settings.precision)
-    share = (depths[1] * weights.largest_layer + weights.outside_layers) / weights.parameters
-    wanted = SECONDS * peak / 2 / (known.flops / sequences * share)
-    some = max(1, min(sequences, int(wanted)))
-    less, more = (_timed(config, depth, settings, num_new, some) for depth in depths)
-    rest = config.num_hidden_layers - depths[0]
+    at_once = SECONDS * peak / 2 / (known.flops / sequences)
+    depth, weights = config.num_hidden_layers, known.weights
+    if at_once < 1 or 16 * weights.parameters > MOST_BYTES:
+        few = 2 * NUM_END_LAYERS if settings.train == "top_bottom" else 1
+        depth = max(1, min(few, depth - 1))
+        largest = (depth + 1) * weights.largest_layer + weights.outside_layers
+        if 16 * largest > MOST_BYTES:
+            return None
+        at_once *= weights.parameters / largest
+    some = max(1, min(sequences, int(at_once)))
+    less = _timed(config, depth, settings, num_new, some)
+    rest = config.num_hidden_layers - depth
+    more = _timed(config, depth + 1, settings, num_new, some) if rest else less
     return Timing(
-        (less.micro_batch + rest * (more.micro_batch - less.micro_batch)) * sequences / some,
-        less.step + rest * (more.step - less.step),
+        (less.micro_batch + rest * max(0.0, more.micro_batch - less.micro_batch)) * sequences / some,
+        less.step + rest * max(0.0, more.step - less.step),
     )
 
 

@@ -7,10 +7,11 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, PretrainedConfig
 
 from lingraft.core.devices import DEVICES
-from lingraft.train import loss, rehearsal, timing
-from lingraft.train.planner import Prediction, alternatives, predict
+from lingraft.forecast import rehearsal, timing
+from lingraft.forecast.planner import Prediction, alternatives, predict
+from lingraft.forecast.tape import Tape
+from lingraft.train import loss
 from lingraft.train.settings import Lora, Settings
-from lingraft.train.tape import Tape
 
 D, F, V, L, H, KV = 32, 64, 400, 4, 4, 2
 LLAMA = LlamaConfig(
@@ -201,13 +202,21 @@ def test_the_speed_of_fp32_is_not_in_a_data_sheet(bf16: Settings) -> None:
     assert found.speed_from == "unknown: the data sheet of A100 is read for bf16 alone"
 
 
+@pytest.mark.parametrize("seconds", [timing.SECONDS, 0.0])  # the whole model, or a few layers
 @pytest.mark.parametrize("train", ["full", "rows", "top_bottom"])
-def test_layers_are_timed_on_this_machine(bf16: Settings, train: str) -> None:
-    settings = replace(bf16, train=train)
+def test_a_step_is_timed_on_this_machine(
+    bf16: Settings, train: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timing, "SECONDS", seconds)
+    settings, depths, timed = replace(bf16, train=train), [], timing._timed
+    monkeypatch.setattr(
+        timing, "_timed", lambda config, depth, *rest: depths.append(depth) or timed(config, depth, *rest)
+    )
     found = timing.measure(LLAMA, settings, 10, 2, rehearsed(LLAMA, settings))
     assert found.micro_batch > 0
-    assert found.step != 0
-    assert predict(LLAMA, settings, num_new=10).speed_from == "a few layers timed on this machine"
+    assert found.step > 0
+    assert depths == ([L] if seconds else [L - 1, L] if train == "top_bottom" else [1, 2])
+    assert predict(LLAMA, settings, num_new=10).speed_from == "timed on this machine"
 
 
 def test_what_is_too_large_is_not_timed(bf16: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

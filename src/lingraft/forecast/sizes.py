@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from transformers import LlamaConfig, MixtralConfig, PretrainedConfig, Qwen2Config
 
+from lingraft.train.settings import Settings
+
 from .planner import memory_bytes
-from .settings import Settings
 
 SEQUENCE_TOKENS, NUM_NEW = 2048, 8000
 # As the config.json of Qwen2.5, Llama 3.1 and Mixtral v0.1 have it.

@@ -15,12 +15,12 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lingraft.evaluate.bits import BATCH_TOKENS
+from lingraft.train import experts, loss, optimizers, quantize
+from lingraft.train.loading import load_dtype
+from lingraft.train.settings import Settings
+from lingraft.train.trainable import NUM_END_LAYERS, Trainable
 
-from . import experts, loss, optimizers, quantize
-from .loading import load_dtype
-from .settings import Settings
 from .tape import Tape
-from .trainable import NUM_END_LAYERS, Trainable
 
 ABSMAX_BLOCK, STATE_BLOCK = 64, 256
 """Weights that share a scale in nf4 (Dettmers et al. 2023, arXiv 2305.14314), and values that share one in the states
