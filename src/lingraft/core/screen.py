@@ -111,4 +111,4 @@ class Screen(Progress):
         if total:
             left = duration((total - self._done) / rate) if rate else "unknown"
             text += f" of {amount(total, unit)} ({self._done / total:.0%}), {amount(rate, unit)}/s, {left} left"
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)
