@@ -86,7 +86,7 @@ def compare(data: Path, store: Path, recipes: list[str]) -> None:
     """Bits per byte of the shipped base and the new ones, by kind of text; training figures of the new ones."""
     models, made, corpus = {SHIPPED_BASE: SHIPPED / SHIPPED_BASE}, {}, None
     for name in recipes:
-        figures = run(store, name, name, [])
+        figures = run(store, f"lab/{name}", name, [])
         steps = dict(Run(Store(store), name).artifacts())
         models[name], corpus = steps["export"].folder / "hf", steps["corpus"].folder
         kept = (
