@@ -2,16 +2,18 @@
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import Result
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from lingraft.cli import app
 from lingraft.core import machine
 from lingraft.core.devices import DEVICES, expected_share, named, recognized
+from lingraft.core.doctor import EXTRAS
 from lingraft.core.errors import RecipeError
 from lingraft.forecast import sizes
 
@@ -82,7 +84,7 @@ def test_a_slurm_file() -> None:
 
 def test_a_kubernetes_file() -> None:
     told = call("plan", "starter", "--on", "h100", "--devices", "4", "--write", "kubernetes").stdout
-    service, job = yaml.safe_load_all(told)
+    service, job = YAML(typ="safe").load_all(told)
     assert service["kind"] == "Service"
     assert job["spec"]["parallelism"] == 1
     container = job["spec"]["template"]["spec"]["containers"][0]
@@ -147,6 +149,11 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     for word in ("processor", "memory", "disk", "bf16", "packages", "extras", "torch", "Qwen 0.5B", "qlora"):
         assert word in told
     assert max(len(line) for line in told.splitlines()) <= 100
+
+
+def test_doctor_knows_every_extra() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(EXTRAS) == set(project["optional-dependencies"]) - {"dev"}
 
 
 def test_a_gpu_without_bf16_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

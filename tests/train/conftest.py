@@ -2,11 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from trained_for_tests import Recorder, Trained
 from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM
 
 from lingraft.core.outside import TextSource
 from lingraft.corpus.build import build
 from lingraft.train.pack import pack
+from lingraft.train.pretrain import pretrain
 from lingraft.train.settings import Settings
 
 
@@ -62,3 +64,12 @@ def mixture(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     )
     MixtralForCausalLM(config).to(torch.float32).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, packed: Path, corpus: Path, settings: Settings
+) -> Trained:
+    """The undisturbed training that the others are compared with."""
+    folder, progress = tmp_path_factory.mktemp("trained"), Recorder()
+    return Trained(folder, pretrain(tiny_base, packed, corpus, folder, settings, progress=progress), progress)

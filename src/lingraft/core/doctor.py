@@ -14,6 +14,8 @@ EXTRAS = {
     "gpu": ("bitsandbytes", "liger_kernel"),
     "ray": ("ray",),
     "vectors": ("gensim",),
+    "energy": ("codecarbon",),
+    "track": ("trackio", "wandb"),
 }
 """The modules of each optional extra."""
 WIDTH = 79

@@ -5,8 +5,7 @@ is run at two depths; what a layer more costs holds for all the others.
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -67,15 +66,12 @@ class Rehearsal:
         return max(self.forward_bytes, *self.backward_bytes, self.step_bytes)
 
 
-class _WithoutValues(Trainable):
-    """What moves, in a model that has no values to prove it by."""
-
-    def _fingerprints(self) -> dict[str, int]:
-        return {}
-
-
 class _EveryToken(loss.ChunkedLoss):
-    """Without values no place is known to predict nothing."""
+    """Without values no place is known to predict nothing, and all tensors say that they are a processor's."""
+
+    def __init__(self, model: PreTrainedModel, kind: str) -> None:
+        super().__init__(model)
+        self.sizes = {"cpu": loss.CHUNK_LOGITS[kind]}
 
     def predicting(self, hidden_BSD: torch.Tensor, labels_BS: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return hidden_BSD.flatten(0, 1).clone(), labels_BS.flatten()
@@ -164,7 +160,7 @@ def _few_layers(case: _Case, depth: int) -> Rehearsal:
     model, trainable = _model(shortened(case.config, depth), settings, case.num_new)
     fake = FakeTensorMode()
     apart = _without_memory(model, trainable.new_rows, fake, torch.bfloat16 if case.sharded and autocast else None)
-    with fake, _chunks_as_on(case.kind):
+    with fake:
         if experts.routers(model):
             model.config.output_router_logits = True
         if settings.gradient_checkpointing:
@@ -178,7 +174,7 @@ def _few_layers(case: _Case, depth: int) -> Rehearsal:
         with tape:
             chunked = _is_chunked(model, batch)
             if chunked:
-                _EveryToken(model)
+                _EveryToken(model, case.kind)
             optimizer = _optimizer(model, apart, settings)
             if optimizer is not None:
                 for parameter in moving:
@@ -246,7 +242,7 @@ def _model(config: PretrainedConfig, settings: Settings, num_new: int) -> tuple[
     model = _on_no_device(config, load_dtype(settings, config.dtype or torch.float32), settings.attention)
     rows = model.get_input_embeddings().num_embeddings
     new_ids = range(rows - num_new, rows)
-    return model, _WithoutValues(model, settings.train, settings.lora, settings.new_rows, new_ids)
+    return model, Trainable(model, settings.train, settings.lora, settings.new_rows, new_ids)
 
 
 def _without_memory(
@@ -344,14 +340,3 @@ def _held_out(model: PreTrainedModel, context_tokens: int, autocast: bool) -> No
         logits_BSV = output.logits.float()
         del output
         torch.nn.functional.cross_entropy(logits_BSV[0], ids_BS[0], reduction="sum")
-
-
-@contextmanager
-def _chunks_as_on(kind: str) -> Iterator[None]:
-    """The loss takes chunks by the kind of device, and here all tensors say that they are a processor's."""
-    kept = loss.CHUNK_LOGITS["cpu"]
-    loss.CHUNK_LOGITS["cpu"] = loss.CHUNK_LOGITS[kind]
-    try:
-        yield
-    finally:
-        loss.CHUNK_LOGITS["cpu"] = kept

@@ -99,13 +99,18 @@ def identify(checkpoint: Path, identity: Mapping[str, Any]) -> None:
     write_json(checkpoint / IDENTITY, identity)
 
 
+def differing(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The keys by which what was written as JSON is another than what is wanted."""
+    wanted = json.loads(json.dumps(wanted))
+    return sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key))
+
+
 def require_same(checkpoint: Path, identity: Mapping[str, Any]) -> None:
     """Raise StageError where the checkpoint belongs to another training, and say what differs."""
     stored = json.loads((checkpoint / IDENTITY).read_text(encoding="utf-8"))
-    wanted = json.loads(json.dumps(identity))
-    if differing := sorted(key for key in stored.keys() | wanted.keys() if stored.get(key) != wanted.get(key)):
+    if names := differing(stored, identity):
         raise StageError(
-            f"the checkpoint belongs to another training, different in {', '.join(differing)}.",
+            f"the checkpoint belongs to another training, different in {', '.join(names)}.",
             where=checkpoint,
             remedy="Train into another folder, or remove this checkpoint to begin again.",
         )

@@ -56,10 +56,9 @@ def read(model: Path, kind: Mapping[str, Any]) -> Earlier:
             remedy="Set keep_state: true there, or leave go_on out here.",
         )
     found = json.loads(place.read_text(encoding="utf-8"))
-    wanted = json.loads(json.dumps(kind))
-    if differing := [name for name in wanted if found["kind"].get(name) != wanted[name]]:
+    if names := checkpoints.differing(found["kind"], kind):
         raise InputError(
-            f"the training that made this model cannot be gone on with: it is different in {', '.join(differing)}.",
+            f"the training that made this model cannot be gone on with: it is different in {', '.join(names)}.",
             where=model,
             remedy="Make that the same as there, or leave go_on out.",
         )

@@ -83,7 +83,7 @@ class ChunkedLoss:
 
     def __init__(self, model: PreTrainedModel, *, compiled: bool = False) -> None:
         self._model, self._head = model, model.get_output_embeddings()
-        self._sizes = COMPILED_CHUNK_LOGITS if compiled else CHUNK_LOGITS
+        self.sizes = COMPILED_CHUNK_LOGITS if compiled else CHUNK_LOGITS
         self._of_logits = torch.compile(cross_entropy, dynamic=True) if compiled else cross_entropy
         self._whole, self._loss_function = self._head.forward, model.loss_function
         self._head.forward, model.loss_function = self._pass_on, self._loss
@@ -111,7 +111,7 @@ class ChunkedLoss:
         kind = logits.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else logits.dtype
         head_VD = self._head.weight
-        chunk = max(1, self._sizes.get(kind, 1 << 24) // len(head_VD))
+        chunk = max(1, self.sizes.get(kind, 1 << 24) // len(head_VD))
         loss = ChunkedCrossEntropy.apply(hidden_TD, head_VD, labels_T, dtype, chunk, self._of_logits)
         return loss / (len(labels_T) if num_items_in_batch is None else num_items_in_batch)
 

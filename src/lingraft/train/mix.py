@@ -108,7 +108,7 @@ class Mixture(Dataset):
         stream, sequence = self.rows[index]
         return self._shards[stream].pieces(sequence, next((num for row, num in self._pieces if index < row), 1))
 
-    def broken(self) -> dict[str, np.ndarray]:
+    def of_several_documents(self) -> dict[str, np.ndarray]:
         """A row in which a document ends, if one of the first hundred is such."""
         found = (self[index] for index in range(min(100, len(self))))
         return next((row for row in found if (row["position_ids"][:, 1:] == 0).any()), self[0])

@@ -78,7 +78,7 @@ def pretrain(
     if is_sharded:
         sharding.shard(trained, settings.precision)
     identity = {**_identity(settings, trainable.begin(), new_ids), "the text": kind["the text"]}
-    attention = Attention(trained, collate([data.broken()]), settings)
+    attention = Attention(trained, collate([data.of_several_documents()]), settings)
     first, autocast = attention.complete(collate([data[0]])), settings.precision == "bf16"
     chunked = loss.chunk(trained, first, autocast=autocast, compiled=settings.compile)
     stop, guard = Stop(), LossGuard(trainable, progress)
