@@ -138,7 +138,7 @@ def answer(
             remedy="Leave `chat` out for a base model, or add a chat_template.jinja to the model's folder.",
         )
     asked = Asked(loaded, context_tokens=context_tokens, chat=task.chat, bos=bos, progress=progress)
-    samples = run(asked, {task.name: _configured(task)}, chat=task.chat)[task.name]
+    samples = run(asked, {task.name: configured(task)}, chat=task.chat)[task.name]
     samples.sort(key=lambda sample: sample["doc_id"])
     make = _choice if task.kind == "choice" else _written
     return [make(task, number, sample, asked) for number, sample in enumerate(samples)]
@@ -159,7 +159,7 @@ def run(asked: Asked, tasks: dict[str, Any], *, chat: bool = False) -> dict[str,
     return results["samples"]
 
 
-def _configured(task: Task) -> ConfigurableTask:
+def configured(task: Task) -> ConfigurableTask:
     """The task in the harness's form."""
 
     def rows(items: Sequence[Any]) -> datasets.Dataset:
