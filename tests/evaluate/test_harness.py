@@ -9,10 +9,12 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lingraft.core.errors import InputError
-from lingraft.evaluate import evaluate, harness
+from lingraft.core.errors import InputError, RecipeError
+from lingraft.corpus.language import find
+from lingraft.evaluate import compare, evaluate, harness
 from lingraft.evaluate.generate import Loaded, write_until
 from lingraft.evaluate.harness import Asked
+from lingraft.evaluate.suites.loading import Wanted, load
 from lingraft.evaluate.task import Item, Task
 
 ITEMS = (
@@ -179,3 +181,44 @@ def test_writing_in_a_batch_is_writing_alone(loaded: Loaded) -> None:
     assert together == alone
     assert cut == [0] * 4
     assert all("e " not in text for text in together)
+
+
+TASK_FILE = """
+task: mine
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{premise}}}} because"
+doc_to_choice: "{{{{[choice1, choice2]}}}}"
+doc_to_target: label
+metric_list: [{{metric: acc, aggregation: mean, higher_is_better: true}}]
+"""
+
+
+def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM, tmp_path: Path) -> None:
+    rows = [
+        {"premise": f"The market opened {n} times", "choice1": "it was late.", "choice2": "he argued.", "label": n % 2}
+        for n in range(6)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "mine.yaml").write_text(TASK_FILE.format(data=tmp_path / "rows.jsonl"))
+    wanted = Wanted("harness", tmp_path, items=4, options={"tasks": ["mine.yaml"]})
+    (task,) = load(wanted, find("en"))
+    found = harness.answer(loaded, task, context_tokens=64)
+    theirs = harness.run(plain, {"mine": harness._defined(task)}, limit=4)["mine"]
+    assert [answer.counts["acc"] for answer in found] == [[sample["acc"], 1] for sample in theirs]
+    rows = compare.table([task], {"mine": {"one": found, "two": found}}, seed=1)
+    assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2
+    assert rows[1]["against"]["verdict"] == "no difference"
+
+
+def test_tasks_that_the_harness_does_not_have(loaded: Loaded, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r'the harness has no task "xcopa_trr"\.\n  Did you mean "xcopa_tr"'):
+        load(Wanted("harness", options={"tasks": ["xcopa_trr"]}), find("tr"))
+    with pytest.raises(RecipeError, match=r"none.yaml: there is no such task file"):
+        load(Wanted("harness", tmp_path, options={"tasks": ["none.yaml"]}), find("tr"))
+    (tmp_path / "gone.yaml").write_text(TASK_FILE.format(data=tmp_path / "gone.jsonl"))
+    (task,) = load(Wanted("harness", tmp_path, options={"tasks": ["gone.yaml"]}), find("en"))
+    with pytest.raises(InputError, match="the harness cannot set up this task"):
+        harness.answer(loaded, task, context_tokens=64)

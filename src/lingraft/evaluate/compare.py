@@ -11,7 +11,8 @@ from lingraft.corpus.language import Language
 
 from . import asking, leaks, statistics
 from .asking import Answers
-from .metrics import METRICS, Metric
+from .metrics import Metric
+from .metrics import metric as metric_of
 from .statistics import Interval
 from .suites.loading import Wanted, tasks_of
 from .task import Answer, Task
@@ -62,17 +63,20 @@ def table(tasks: Sequence[Task], answers: Answers, *, seed: int) -> list[dict[st
     tested = [row for row in rows if row["against"] is not None and row["against"]["p"] is not None]
     for row, corrected in zip(tested, statistics.holm([row["against"]["p"] for row in tested]), strict=True):
         row["against"]["p_holm"] = corrected
-        row["against"]["verdict"] = _verdict(row["against"]["difference"], corrected, METRICS[row["metric"]])
+        row["against"]["verdict"] = _verdict(row["against"]["difference"], corrected, metric_of(row["metric"]))
     return rows
 
 
 def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[dict[str, Any]]:
     rows = []
+    first = next(iter(by_model), None)
+    if first is None:
+        return rows
     # Items without a group stand for themselves.
     groups = [item.group or f"item {number}" for number, item in enumerate(task.items)]
-    for metric_name in task.metrics:
-        metric, headline = METRICS[metric_name], metric_name == task.metrics[0]
-        first = next(iter(by_model), None)
+    names = task.metrics or tuple(by_model[first][0].counts)
+    for metric_name in names:
+        metric, headline = metric_of(metric_name), metric_name == names[0]
         for model, given in by_model.items():
             counts = [answer.counts[metric_name] for answer in given]
             found = statistics.estimate(counts, metric.of_sums, seed=seed, groups=groups)
@@ -94,18 +98,25 @@ def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[d
                     "headline": headline,
                     "model": model,
                     "items": len(given),
-                    "groups": len(set(groups)),
+                    "groups": len(set(groups)) or len(given),
                     "shots": len(task.shots),
                     **_figures(found),
-                    "chance": task.chance if metric_name.startswith("accuracy") else None,
+                    "chance": _chance(task, given) if metric_name.startswith("acc") else None,
                     "cut_items": sum(answer.cut_tokens > 0 for answer in given),
-                    "empty": sum(not answer.response for answer in given),
+                    "empty": sum(not answer.response for answer in given) if task.kind == "write" else 0,
                     "against": against,
                     "notes": list(task.notes),
                     "source": task.source,
                 }
             )
     return rows
+
+
+def _chance(task: Task, given: list[Answer]) -> float | None:
+    """What guessing gives; of a task that the harness defines, as far as its answers show options."""
+    if task.kind == "harness" and all(len(answer.logprobs) > 1 for answer in given):
+        return sum(1 / len(answer.logprobs) for answer in given) / len(given)
+    return task.chance
 
 
 def _against(
@@ -126,7 +137,7 @@ def _against(
         shares = [sum(count[0] for count in side) / len(side) for side in (counts, base)]
         found["effect"] = statistics.cohens_h(*shares)
     if tested:
-        if metric.is_share and len(set(groups)) == len(groups):
+        if metric.is_share and len(set(groups)) in (0, len(counts)):
             found["test"] = "McNemar, exact"
             found["p"] = statistics.mcnemar([c[0] > 0 for c in counts], [c[0] > 0 for c in base])
         else:

@@ -69,9 +69,9 @@ def figures(leaks: Sequence[Leak], tasks: Sequence[Task], answers: Answers) -> l
     found = []
     for leak, task in zip(leaks, tasks, strict=True):
         leaked = set(leak.items)
-        metric = METRICS[task.metrics[0]]
         without: Mapping[str, float | None] = {}
         if leaked:
+            metric = METRICS[task.metrics[0]]
             without = {
                 model: _value(metric, [a.counts[task.metrics[0]] for a in given if a.item not in leaked])
                 for model, given in answers[task.name].items()
