@@ -1,0 +1,28 @@
+"""What an analysis is given.
+
+An analysis is a function of a Subject, with its options as keyword-only parameters; its answer is plain JSON, in which
+every estimate has `value`, `low` and `high`. Where it does not apply it answers {"skipped": why}.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lingraft.core.progress import SILENT, Progress
+from lingraft.evaluate.evaluate import HeldOut
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an analysis looks at."""
+
+    models: Mapping[str, Path]
+    """Hugging Face folders; the first is the base, the last the adapted model."""
+    texts: Sequence[HeldOut]
+    """Held-out documents of the target and of the replay stream."""
+    folder: Path
+    """Where it may keep what is finished, to go on from after a kill."""
+    context_tokens: int
+    seed: int
+    trust_remote_code: bool = False
+    progress: Progress = SILENT
