@@ -113,7 +113,11 @@ def spell(
         if index in added:  # an added token is text, the others are symbols of the model
             ids = backend.encode(token, add_special_tokens=False).ids
         else:
-            ids = _tokenize(backend, token) if same_family else _respell(backend, written_bytes(token, new_family), family)
+            ids = (
+                _tokenize(backend, token)
+                if same_family
+                else _respell(backend, written_bytes(token, new_family), family)
+            )
         spellings.append([piece for piece in ids if piece not in special])
     return spellings
 
