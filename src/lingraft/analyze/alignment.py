@@ -5,6 +5,7 @@ L layers (embeddings first), V variants of the score, W ways, N sentences, D col
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +17,11 @@ from lingraft.core.artifact import write_json
 from lingraft.core.progress import SILENT, Progress
 from lingraft.evaluate.evaluate import load
 from lingraft.evaluate.generate import Loaded
+from lingraft.evaluate.metrics import ratio
+from lingraft.evaluate.statistics import estimate
 
 from . import parallel as sources
 from . import retrieval
-from .intervals import Figure, means
 from .subject import Subject
 
 VARIANTS = ("cosine", "margin", "centered_cosine", "centered_margin")
@@ -29,6 +31,8 @@ margin takes out all three. Its mean over the layers is the headline, so that no
 SIMILARITIES = ("raw", "centered")
 BATCH_TOKENS = 2048
 LEAST_PAIRS = 20
+
+Figure = dict[str, float]
 
 
 def alignment(
@@ -152,62 +156,48 @@ def _measure(subject: Subject, name: str, path: Path, pairs: Sequence[sources.Pa
 def _spelling(pairs: Sequence[sources.Pair], seed: int) -> Figure:
     """What is found without any model, by runs of three letters that both sentences have."""
     cosines_NN = retrieval.cosines(*retrieval.spelling(*zip(*pairs, strict=True)))
-    return means(np.mean(retrieval.found(retrieval.margins(cosines_NN)), axis=0)[:, None], seed=seed)[0]
+    return _mean(np.mean(retrieval.found(retrieval.margins(cosines_NN)), axis=0), seed)
 
 
 def _models(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
     """The headline of every model, and its paired gain on the first."""
-    # The mean over both ways (W), and over the layers above the embeddings.
-    scores_NM = np.stack(
-        [model["found"][1:, VARIANTS.index(HEADLINE)].mean(axis=(0, 1)) for model in kept.values()], axis=1
-    )
-    levels, gains = means(scores_NM, seed=seed), means(scores_NM - scores_NM[:, :1], seed=seed)
-    rows = []
-    for number, (name, model) in enumerate(kept.items()):
-        by_layer_L = model["found"][:, VARIANTS.index(HEADLINE)].mean(axis=(1, 2))
-        rows.append(
-            {
-                "model": name,
-                "accuracy": levels[number],
-                "gain": gains[number] if number else None,
-                "best_layer": int(by_layer_L.argmax()),
-                "cut": model["cut"],
-            }
-        )
-    return rows
+    variant = VARIANTS.index(HEADLINE)
+    scores = {name: model["found"][1:, variant].mean(axis=(0, 1)) for name, model in kept.items()}
+    first, *_ = scores
+    return [
+        {
+            "model": name,
+            "accuracy": _mean(scores[name], seed),
+            "gain": None if name == first else _mean(scores[name] - scores[first], seed),
+            "best_layer": int(model["found"][:, variant].mean(axis=(1, 2)).argmax()),
+            "cut": model["cut"],
+        }
+        for name, model in kept.items()
+    ]
 
 
 def _layers(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
     """A row for every model and layer; gains are paired, and only on a first model of as many layers."""
-    first = next(iter(kept.values()))
+    first, *_ = kept.values()
     rows = []
-    for number, (name, model) in enumerate(kept.items()):
-        same = number > 0 and model["found"].shape == first["found"].shape
+    for name, model in kept.items():
+        base = first if model is not first and model["found"].shape == first["found"].shape else None
         for layer, (found_VWN, separation_SN) in enumerate(zip(model["found"], model["separation"], strict=True)):
-            both_NV = found_VWN.mean(axis=1).T
-            gains: Sequence[Figure | None] = [None] * len(VARIANTS)
-            nearer: Sequence[Figure | None] = [None] * len(SIMILARITIES)
-            if same:
-                gains = means(both_NV - first["found"][layer].mean(axis=1).T, seed=seed)
-                nearer = means(separation_SN.T - first["separation"][layer].T, seed=seed)
-            ways = [means(found_VWN[:, way].T, seed=seed) for way in (0, 1)]
-            levels, apart = means(both_NV, seed=seed), means(separation_SN.T, seed=seed)
-            rows.append(
-                {
-                    "model": name,
-                    "layer": layer,
-                    "accuracy": {
-                        variant: {
-                            "both": levels[at],
-                            "target_to_replay": ways[0][at],
-                            "replay_to_target": ways[1][at],
-                            "gain": gains[at],
-                        }
-                        for at, variant in enumerate(VARIANTS)
-                    },
-                    "separation": {
-                        kind: {"level": apart[at], "gain": nearer[at]} for at, kind in enumerate(SIMILARITIES)
-                    },
+            accuracy, apart = {}, {}
+            for at, variant in enumerate(VARIANTS):
+                both_N = found_VWN[at].mean(axis=0)
+                accuracy[variant] = {
+                    "both": _mean(both_N, seed),
+                    "target_to_replay": _mean(found_VWN[at, 0], seed),
+                    "replay_to_target": _mean(found_VWN[at, 1], seed),
+                    "gain": base and _mean(both_N - base["found"][layer, at].mean(axis=0), seed),
                 }
-            )
+            for at, kind in enumerate(SIMILARITIES):
+                gain = base and _mean(separation_SN[at] - base["separation"][layer, at], seed)
+                apart[kind] = {"level": _mean(separation_SN[at], seed), "gain": gain}
+            rows.append({"model": name, "layer": layer, "accuracy": accuracy, "separation": apart})
     return rows
+
+
+def _mean(values_N: np.ndarray, seed: int) -> Figure:
+    return asdict(estimate(np.stack([values_N, np.ones(len(values_N))], axis=1), ratio, seed=seed))

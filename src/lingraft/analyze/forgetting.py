@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field
 
 from lingraft.core.artifact import write_json
 from lingraft.core.errors import InputError
+from lingraft.evaluate import statistics
 from lingraft.evaluate.bits import Bits
 from lingraft.evaluate.evaluate import LEAST_DOCUMENTS, HeldOut, measure_bits
+from lingraft.evaluate.metrics import ratio
+from lingraft.evaluate.statistics import Interval
 
 from . import drift, new_tokens
-from .intervals import ratios
 from .subject import Subject
 
 FORGOTTEN, KEPT, UNCLEAR = "forgotten", "kept", "not clear"
@@ -71,36 +73,41 @@ def language_table(
     rows = []
     first = next(iter(measured))
     for held_out in texts:
-        bits_NM = np.array([[record.bits for record in streams[held_out.stream]] for streams in measured.values()]).T
-        sizes_N = np.array([record.bytes for record in measured[first][held_out.stream]], dtype=np.float64)
-        sizes_NM = np.repeat(sizes_N[:, None], bits_NM.shape[1], axis=1)
-        levels = ratios(bits_NM, sizes_NM, seed=seed)
-        gaps = ratios(bits_NM - bits_NM[:, :1], sizes_NM, seed=seed)
-        rises = ratios(bits_NM - bits_NM[:, :1], np.repeat(bits_NM[:, :1], bits_NM.shape[1], axis=1), seed=seed)
-        for model, level, gap, rise in zip(measured, levels, gaps, rises, strict=True):
+        base = measured[first][held_out.stream]
+        for model, streams in measured.items():
+            records = streams[held_out.stream]
+            compared: dict[str, Any] = {"gap": None, "rise": None, "verdict": None}
+            if model != first:
+                gap, rise = statistics.difference(records, base, seed=seed), _rise(records, base, seed)
+                word = verdict(rise, len(records), forgotten_above)
+                compared = {"gap": asdict(gap), "rise": asdict(rise), "verdict": word}
             rows.append(
                 {
                     "model": model,
                     "stream": held_out.stream,
                     "language": held_out.language.name,
-                    "documents": len(sizes_N),
-                    "bytes": int(sizes_N.sum()),
-                    "bits_per_byte": level,
-                    "gap": None if model == first else gap,
-                    "rise": None if model == first else rise,
-                    "verdict": None if model == first else verdict(rise, len(sizes_N), forgotten_above),
+                    "documents": len(records),
+                    "bytes": sum(record.bytes for record in records),
+                    "bits_per_byte": asdict(statistics.bits_per_byte(records, seed=seed)),
+                    **compared,
                 }
             )
     return rows
 
 
-def verdict(rise: Mapping[str, float], documents: int, forgotten_above: float) -> str:
+def _rise(records: Sequence[Bits], base: Sequence[Bits], seed: int) -> Interval:
+    """The share by which bits are above the base's; documents are resampled with what both models make of them."""
+    counts = [[record.bits - before.bits, before.bits] for record, before in zip(records, base, strict=True)]
+    return statistics.estimate(counts, ratio, seed=seed)
+
+
+def verdict(rise: Interval, documents: int, forgotten_above: float) -> str:
     """Whether a share by which bits rose is for certain above the limit, for certain below, or neither."""
     if documents < LEAST_DOCUMENTS:  # resampling so few makes an interval that is far too narrow
         return UNCLEAR
-    if rise["low"] > forgotten_above:
+    if rise.low > forgotten_above:
         return FORGOTTEN
-    return KEPT if rise["high"] <= forgotten_above else UNCLEAR
+    return KEPT if rise.high <= forgotten_above else UNCLEAR
 
 
 def curve(held_out_curve: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
