@@ -26,8 +26,9 @@ def matrices(
 ) -> dict[str, Any]:
     """Relative Frobenius change |B - A| / |A| and cosine of A and B: of all weights, per layer, per kind, per both.
 
-    Tables with a row per token are left out; so is what only one of the two has, which `not_compared` names. What
-    stands outside of the layers (a final norm) has no layer; the experts of one layer count together.
+    The whole and the layers count matrices alone: beside them the few gains of norms are long and hardly move. Tables
+    with a row per token are left out; so is what only one of the two has, which `not_compared` names. What stands
+    outside of the layers (a final norm) has no layer; the experts of one layer count together.
     """
     old, new = checkpoint.open(before), checkpoint.open(after)
     by_token = {
@@ -37,17 +38,21 @@ def matrices(
     }
     pairs, alone = paired(old.files.keys() - by_token, new.files.keys() - by_token)
     sums: defaultdict[tuple[int | None, str], np.ndarray] = defaultdict(lambda: np.zeros(5))
+    vectors = set()
     for name, other in progress.track(sorted(pairs.items()), "comparing weights", len(pairs), "tensors"):
         if _shape(old, name) == _shape(new, other):
             sums[place(other)] += _sums(old, name, new, other)
+            if len(_shape(old, name)) < 2:
+                vectors.add(place(other))
         else:
             alone.append(name)
-    layers = sorted({layer for layer, _ in sums if layer is not None})
+    wide = {at: part for at, part in sums.items() if at not in vectors}
+    layers = sorted({layer for layer, _ in wide if layer is not None})
     kinds = sorted({kind for _, kind in sums})
     return {
-        "whole": change(sums.values()),
+        "whole": change(wide.values()),
         "layers": [
-            {"layer": layer, **change(part for (at, _), part in sums.items() if at == layer)} for layer in layers
+            {"layer": layer, **change(part for (at, _), part in wide.items() if at == layer)} for layer in layers
         ],
         "kinds": [{"kind": kind, **change(part for (_, of), part in sums.items() if of == kind)} for kind in kinds],
         "matrices": [
@@ -80,7 +85,7 @@ def place(name: str) -> tuple[int | None, str]:
 
 def change(parts: Iterable[np.ndarray]) -> dict[str, Any]:
     """Relative change and cosine of all parts as one vector; None where the weights are zero."""
-    elements, gap, old, new, product = np.sum(list(parts), axis=0)
+    elements, gap, old, new, product = np.sum([np.zeros(5), *parts], axis=0)
     return {
         "parameters": int(elements),
         "relative": float(np.sqrt(gap / old)) if old else None,
