@@ -43,6 +43,8 @@ def alignment(
 ) -> dict[str, Any]:
     """Accuracy of finding a sentence's translation by its mean state, for every model and layer, in both ways.
 
+    Names and numbers find many sentences without any model: `spelling` is how many. What is below it shows no
+    understanding of what two sentences have in common, whatever it gained.
     `parallel` names a folder or file of translations in the target and the replay language; by default those of
     the starter. At most so many `sentences` are taken, evenly spread. Intervals come from resampling sentences; the
     sentences to choose from stay all.
@@ -61,16 +63,17 @@ def alignment(
         return {"skipped": f"there are {what}, too few; name a file of more as the option parallel."}
     pairs = [pairs[at * len(pairs) // sentences] for at in range(sentences)] if len(pairs) > sentences else pairs
     kept = {name: _measure(subject, name, path, pairs) for name, path in subject.models.items()}
+    by_spelling_N = _by_spelling(pairs)
     return {
         "target": target.name,
         "replay": replay.name,
         "pairs": len(pairs),
-        "source": sources.SHIPPED.stem if parallel is None else Path(parallel).name,
+        "source": "starter" if parallel is None else Path(parallel).name,
         "chance": 1 / len(pairs),
         "variants": list(VARIANTS),
         "headline": f"{HEADLINE}, mean of both ways and of all layers above the embeddings",
-        "spelling": _spelling(pairs, subject.seed),
-        "models": _models(kept, subject.seed),
+        "spelling": _mean(by_spelling_N, subject.seed),
+        "models": _models(kept, by_spelling_N, subject.seed),
         "layers": _layers(kept, subject.seed),
     }
 
@@ -153,14 +156,14 @@ def _measure(subject: Subject, name: str, path: Path, pairs: Sequence[sources.Pa
     return {**kept, "found": np.array(kept["found"]), "separation": np.array(kept["separation"])}
 
 
-def _spelling(pairs: Sequence[sources.Pair], seed: int) -> Figure:
-    """What is found without any model, by runs of three letters that both sentences have."""
+def _by_spelling(pairs: Sequence[sources.Pair]) -> np.ndarray:
+    """Which sentences are found without any model, by runs of three letters that both sides have."""
     cosines_NN = retrieval.cosines(*retrieval.spelling(*zip(*pairs, strict=True)))
-    return _mean(np.mean(retrieval.found(retrieval.margins(cosines_NN)), axis=0), seed)
+    return np.mean(retrieval.found(retrieval.margins(cosines_NN)), axis=0)
 
 
-def _models(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """The headline of every model, and its paired gain on the first."""
+def _models(kept: Mapping[str, Mapping[str, Any]], by_spelling_N: np.ndarray, seed: int) -> list[dict[str, Any]]:
+    """The headline of every model, and its paired gain on the first model and on spelling."""
     variant = VARIANTS.index(HEADLINE)
     scores = {name: model["found"][1:, variant].mean(axis=(0, 1)) for name, model in kept.items()}
     first, *_ = scores
@@ -169,6 +172,7 @@ def _models(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, 
             "model": name,
             "accuracy": _mean(scores[name], seed),
             "gain": None if name == first else _mean(scores[name] - scores[first], seed),
+            "against_spelling": _mean(scores[name] - by_spelling_N, seed),
             "best_layer": int(model["found"][:, variant].mean(axis=(1, 2)).argmax()),
             "cut": model["cut"],
         }

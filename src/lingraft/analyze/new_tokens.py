@@ -23,7 +23,7 @@ NUM_EXAMPLES = 20
 NUM_NEIGHBORS = 3
 CROWD_COSINE = 0.8
 """Of the way a row moved with that of rows whose tokens never come, from where on it moved as they did. In the starter
-nearly all tokens that the training never saw have 0.84 and more, and of those it saw 5 times 19 of 20 less than 0.6."""
+all 11 new tokens that the training never saw lie above, 12 that it saw up to three times, and none that it saw more."""
 FAR_OFF = 2.0
 """A norm is far off when it is so many times the median of the old rows, or that part of it."""
 
