@@ -1,0 +1,178 @@
+"""What is made of counts by document: loads, heat maps, how alike two of them are, experts that are dead.
+
+R resamples, of which the first is the sample itself; N documents, L layers with experts, E experts, D counts, C cells.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from lingraft.evaluate.evaluate import HeldOut
+
+from .mixture import MODES
+from .resampling import Resampling, holm, interval, p_value
+
+SIGNIFICANT = 0.05
+NOTHING = 1e-4
+"""Bits per byte: a change whose whole interval is nearer to zero is none."""
+
+
+class ModelFigures:
+    """What is made of the counts of one model."""
+
+    def __init__(self, kept: Mapping[str, Any], texts: Sequence[HeldOut], seed: int) -> None:
+        self.layers, self.num_experts = kept["layers"], kept["num_experts"]
+        self.streams = [text.stream for text in texts]
+        self.seed = seed
+        self.chosen_NLE, self.load_RLE, self.entropy_RL, self.score_R = {}, {}, {}, {}
+        self.change_RLE: dict[tuple[str, str], np.ndarray] = {}
+        for stream in self.streams:
+            base_ND = np.array(kept["base"][stream])
+            draws = Resampling(len(base_ND), seed)
+            routing = {key: np.array(values, dtype=float) for key, values in kept["routing"][stream].items()}
+            self.chosen_NLE[stream] = routing["chosen"]
+            self.load_RLE[stream] = _shares(draws.sums(routing["chosen"]))
+            self.entropy_RL[stream] = draws.sums(routing["entropy"]) / draws.sums(routing["tokens"])[:, None]
+            self.score_R[stream] = _ratio(draws.sums(base_ND))
+            for mode in MODES:
+                without_NLED = np.array([[cell[mode][stream] for cell in row] for row in kept["cells"]]).transpose(
+                    2, 0, 1, 3
+                )
+                scores_RLE = _ratio(draws.sums(without_NLED))
+                self.change_RLE[mode, stream] = scores_RLE - self.score_R[stream][:, None, None]
+
+    def of_model(self, dead_share: float) -> dict[str, Any]:
+        """Figures of every stream, what they have in common, and the experts that are dead."""
+        return {
+            "layers": self.layers,
+            "num_experts": self.num_experts,
+            "even_entropy": math.log2(self.num_experts),
+            "streams": {stream: self._of_stream(stream) for stream in self.streams},
+            "overlap": [self._overlap(*pair) for pair in combinations(self.streams, 2)],
+            "dead": self._dead(dead_share),
+        }
+
+    def _of_stream(self, stream: str) -> dict[str, Any]:
+        return {
+            "bits_per_byte": interval(self.score_R[stream]),
+            "load": _cells(self.load_RLE[stream]),
+            "entropy": [interval(values_R) for values_R in self.entropy_RL[stream].T],
+            **{mode: self._heat_map(mode, stream) for mode in MODES},
+        }
+
+    def _heat_map(self, mode: str, stream: str) -> dict[str, Any]:
+        """Changes with intervals; those that differ from zero after correction for all cells of the map."""
+        change_RLE = self.change_RLE[mode, stream]
+        cells = _cells(change_RLE)
+        flat = [cell for row in cells for cell in row]
+        p_values = [p_value(values_R) for values_R in change_RLE.reshape(len(change_RLE), -1).T]
+        for cell, p, corrected in zip(flat, p_values, holm(p_values), strict=True):
+            cell |= {"p": p, "p_holm": corrected, "differs": corrected < SIGNIFICANT}
+        return {
+            "change": cells,
+            "noise": float(np.median([(cell["high"] - cell["low"]) / 2 for cell in flat])),
+            "num_differ": sum(cell["differs"] for cell in flat),
+        }
+
+    def _overlap(self, first: str, second: str) -> dict[str, Any]:
+        """How alike two streams are routed, and how alike their heat maps are."""
+        apart_RL = divergence(self.load_RLE[first], self.load_RLE[second])
+        both_NLE = np.concatenate([self.chosen_NLE[first], self.chosen_NLE[second]])
+        chance_L = by_chance(both_NLE, len(self.chosen_NLE[first]), self.seed)
+        return {
+            "streams": [first, second],
+            "divergence": [
+                interval(values_R) | {"by_chance": float(chance)}
+                for values_R, chance in zip(apart_RL.T, chance_L, strict=True)
+            ],
+            "correlation": {
+                mode: interval(_correlation(self.change_RLE[mode, first], self.change_RLE[mode, second]))
+                for mode in MODES
+            },
+        }
+
+    def _dead(self, dead_share: float) -> list[dict[str, Any]]:
+        found = []
+        for row, layer in enumerate(self.layers):
+            for expert in range(self.num_experts):
+                loads = [self.load_RLE[stream][0, row, expert] for stream in self.streams]
+                changes = [self.change_RLE["zero", stream][:, row, expert] for stream in self.streams]
+                why = []
+                if max(loads) < dead_share / self.num_experts:
+                    why.append(f"chosen for {max(loads):.3%} or less, where an even load is {1 / self.num_experts:.1%}")
+                if all(np.abs(list(interval(values_R).values())).max() < NOTHING for values_R in changes):
+                    why.append(f"without its output bits per byte change by less than {NOTHING}")
+                if why:
+                    found.append({"layer": layer, "expert": expert, "why": why})
+        return found
+
+
+def between(figures: Mapping[str, ModelFigures]) -> list[dict[str, Any]]:
+    """How much the routing of the first model, and the worth of its experts, changed in each of the others."""
+    (first, base), *others = figures.items()
+    return [
+        {
+            "models": [first, name],
+            "stream": stream,
+            "divergence": [
+                interval(values_R) for values_R in divergence(base.load_RLE[stream], other.load_RLE[stream]).T
+            ],
+            "correlation": {
+                mode: interval(_correlation(base.change_RLE[mode, stream], other.change_RLE[mode, stream]))
+                for mode in MODES
+            },
+        }
+        for name, other in others
+        if (other.layers, other.num_experts) == (base.layers, base.num_experts)
+        for stream in base.streams
+    ]
+
+
+def _ratio(sums: np.ndarray) -> np.ndarray:
+    return sums[..., 0] / sums[..., 1]
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    return counts / counts.sum(axis=-1, keepdims=True)
+
+
+def _cells(values_RLE: np.ndarray) -> list[list[dict[str, Any]]]:
+    return [
+        [interval(values_RLE[:, row, expert]) for expert in range(values_RLE.shape[2])]
+        for row in range(values_RLE.shape[1])
+    ]
+
+
+def divergence(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The Jensen-Shannon divergence of two loads in bits: 0 where they are equal, 1 where no expert is shared."""
+    middle = (first + second) / 2
+    return (_relative_entropy(first, middle) + _relative_entropy(second, middle)) / 2
+
+
+def _relative_entropy(shares: np.ndarray, against: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(shares > 0, shares * np.log2(shares / against), 0)
+    return terms.sum(axis=-1)
+
+
+def by_chance(both_NLE: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """The divergence that documents of both streams, dealt out at random, stay below 95 times in 100."""
+    draw = np.random.default_rng(seed)
+    total_LE = both_NLE.sum(axis=0)
+    found = []
+    for _ in range(1000):
+        part_LE = both_NLE[draw.permutation(len(both_NLE))[:size]].sum(axis=0)
+        found.append(divergence(_shares(part_LE), _shares(total_LE - part_LE)))
+    return np.quantile(found, 0.95, axis=0)
+
+
+def _correlation(first_RLE: np.ndarray, second_RLE: np.ndarray) -> np.ndarray:
+    """Pearson's, of the cells of two heat maps."""
+    first_RC, second_RC = (values.reshape(len(values), -1) for values in (first_RLE, second_RLE))
+    first_RC, second_RC = (values - values.mean(axis=1, keepdims=True) for values in (first_RC, second_RC))
+    spread_R = np.sqrt((first_RC**2).sum(axis=1) * (second_RC**2).sum(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (first_RC * second_RC).sum(axis=1) / spread_R

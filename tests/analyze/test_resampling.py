@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from lingraft.analyze.resampling import Resampling, holm, interval, p_value
+
+
+def test_the_first_sums_are_those_of_the_sample() -> None:
+    items = np.arange(24.0).reshape(4, 3, 2)
+    sums = Resampling(4, seed=1).sums(items)
+    assert np.array_equal(sums[0], items.sum(axis=0))
+    draws = np.random.default_rng(1).integers(0, 4, (2000, 4))
+    assert np.allclose(sums[1:], items[draws].sum(axis=1))
+
+
+def test_an_interval_holds_the_mean_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(5)
+    held, called = 0, 0
+    for seed in range(100):
+        values_R = Resampling(40, seed).sums(draw.normal(size=40)) / 40
+        found = interval(values_R)
+        held += found["low"] <= 0 <= found["high"]
+        called += p_value(values_R) < 0.05
+    assert held >= 88
+    assert called <= 12
+
+
+def test_what_has_no_spread_or_no_value() -> None:
+    assert p_value(np.zeros(11)) == 1
+    assert p_value(np.ones(11)) == 0
+    assert interval(np.full(11, np.nan)) == {"value": None, "low": None, "high": None}
+
+
+def test_holm_is_that_of_the_paper() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
