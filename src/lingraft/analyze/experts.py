@@ -6,7 +6,6 @@ Also what the experts are chosen for in either language. N tokens, E experts, K 
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from lingraft.evaluate.generate import Loaded
 
 from .expert_figures import ModelFigures, between
 from .mixture import MODES, Below, Mixture, decoder_layers, disabled, find, watched
-from .subject import Subject
+from .subject import Subject, spread
 
 Measure = Callable[[Loaded], Mapping[str, Sequence[Sequence[float]]]]
 """What each item of a stream counts. It calls the model the same way every time, without a cache."""
@@ -33,7 +32,7 @@ def experts(subject: Subject, *, documents: int = 64, dead_share: float = 0.01) 
     `documents` of every stream are read, evenly spread, once for every expert and mode. An expert is dead that gets
     less than `dead_share` of an even load in every stream, or without whose output nothing changes in any.
     """
-    texts = [_spread(text, documents) for text in subject.texts]
+    texts = [spread(text, documents) for text in subject.texts]
     figures = {}
     for name, path in subject.models.items():
         kept = _measured(name, path, texts, subject)
@@ -66,12 +65,6 @@ def bits_of(texts: Sequence[HeldOut], context_tokens: int) -> Measure:
         return found
 
     return measure
-
-
-def _spread(text: HeldOut, most: int) -> HeldOut:
-    size = len(text.texts)
-    places = [place * size // most for place in range(most)] if size > most else range(size)
-    return replace(text, texts=[text.texts[p] for p in places], sources=[text.sources[p] for p in places])
 
 
 def _measured(name: str, path: Path, texts: Sequence[HeldOut], subject: Subject) -> dict[str, Any]:

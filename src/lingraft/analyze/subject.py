@@ -5,7 +5,7 @@ every estimate has `value`, `low` and `high`. Where it does not apply it answers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lingraft.core.progress import SILENT, Progress
@@ -26,3 +26,10 @@ class Subject:
     seed: int
     trust_remote_code: bool = False
     progress: Progress = SILENT
+
+
+def spread(text: HeldOut, most: int) -> HeldOut:
+    """At most so many documents of a stream, evenly spread."""
+    size = len(text.texts)
+    places = [place * size // most for place in range(most)] if size > most else range(size)
+    return replace(text, texts=[text.texts[p] for p in places], sources=[text.sources[p] for p in places])
