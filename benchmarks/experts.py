@@ -49,9 +49,8 @@ def main() -> None:
     seconds = time.perf_counter() - began
     record("experts", "polish-mixtral", {"training": training(adapted), "seconds": seconds, **figures})
     for name, found in figures["models"].items():
-        print(
-            name, *(f"{dead['layer']}/{dead['expert']}: {dead['why']}" for dead in found["dead"]) or ("no dead expert",)
-        )
+        dead = [f"{one['layer']}/{one['expert']}: {one['why']}" for one in found["dead"]]
+        print(name, "dead:", dead)
         for stream, shown in found["streams"].items():
             for mode in MODES:
                 heat_map = shown[mode]

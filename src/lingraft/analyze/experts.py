@@ -26,13 +26,16 @@ Measure = Callable[[Loaded], Mapping[str, Sequence[Sequence[float]]]]
 """What each item of a stream counts. It calls the model the same way every time, without a cache."""
 
 
-def experts(subject: Subject, *, documents: int = 64, dead_share: float = 0.01) -> dict[str, Any]:
+def experts(
+    subject: Subject, *, documents: int = 64, document_bytes: int = 2048, dead_share: float = 0.01
+) -> dict[str, Any]:
     """The change of bits per byte without each expert, in two modes; router entropy, load, overlap, dead experts.
 
-    `documents` of every stream are read, evenly spread, once for every expert and mode. An expert is dead that gets
-    less than `dead_share` of an even load in every stream, or without whose output nothing changes in any.
+    The first `document_bytes` of `documents` of every stream, evenly spread, are read once for every expert and mode.
+    An expert is dead that gets less than `dead_share` of an even load in every stream, or without whose output nothing
+    changes in any.
     """
-    texts = [spread(text, documents) for text in subject.texts]
+    texts = [spread(text, documents, most_bytes=document_bytes) for text in subject.texts]
     figures = {}
     for name, path in subject.models.items():
         kept = _measured(name, path, texts, subject)
@@ -45,6 +48,7 @@ def experts(subject: Subject, *, documents: int = 64, dead_share: float = 0.01) 
     models = {name: found.of_model(dead_share) for name, found in figures.items()}
     return {
         "documents": {text.stream: len(text.texts) for text in texts},
+        "bytes": {text.stream: sum(len(one.encode()) for one in text.texts) for text in texts},
         "languages": {text.stream: text.language.tag for text in texts},
         "context_tokens": subject.context_tokens,
         "measure": "bits per byte",

@@ -28,8 +28,9 @@ class Subject:
     progress: Progress = SILENT
 
 
-def spread(text: HeldOut, most: int) -> HeldOut:
-    """At most so many documents of a stream, evenly spread."""
+def spread(text: HeldOut, most: int, *, most_bytes: int | None = None) -> HeldOut:
+    """At most so many documents of a stream, evenly spread, and of each the first bytes."""
     size = len(text.texts)
     places = [place * size // most for place in range(most)] if size > most else range(size)
-    return replace(text, texts=[text.texts[p] for p in places], sources=[text.sources[p] for p in places])
+    texts = [text.texts[place].encode()[:most_bytes].decode(errors="ignore") for place in places]
+    return replace(text, texts=texts, sources=[text.sources[place] for place in places])
