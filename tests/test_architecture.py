@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "train": {"core", "corpus", "tokenizer", "evaluate"},
     "forecast": {"core", "evaluate", "train"},
     "evaluate": {"core", "corpus"},
-    "analyze": {"core", "tokenizer", "evaluate"},
+    "analyze": {"core", "tokenizer", "evaluate", "graft"},
     "export": {"core", "tokenizer", "graft"},
     "report": {"core"},
 }

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from lingraft.analyze.resampling import Resampling, holm, interval, p_value
+from lingraft.analyze.resampling import Resampling, interval, p_value
+from lingraft.evaluate.metrics import ratio
+from lingraft.evaluate.statistics import estimate
 
 
 def test_the_first_sums_are_those_of_the_sample() -> None:
@@ -30,5 +32,8 @@ def test_what_has_no_spread_or_no_value() -> None:
     assert interval(np.full(11, np.nan)) == {"value": None, "low": None, "high": None}
 
 
-def test_holm_is_that_of_the_paper() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+def test_intervals_are_those_of_the_evaluation() -> None:
+    counts = np.random.default_rng(0).random((30, 2))
+    expected = estimate(counts, ratio, seed=7)
+    found = interval(ratio(Resampling(30, seed=7).sums(counts)))
+    assert found == pytest.approx({"value": expected.value, "low": expected.low, "high": expected.high})

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from lingraft.core.artifact import write_json
 from lingraft.evaluate.evaluate import load
@@ -16,10 +18,10 @@ from .subject import Subject, spread
 def context(
     subject: Subject,
     *,
-    documents: int = 64,
-    most_tokens: int | None = None,
-    needle_bytes: list[int] | None = None,
-    haystacks: int = 20,
+    documents: Annotated[int, Field(ge=1)] = 64,
+    most_tokens: Annotated[int, Field(ge=16)] | None = None,
+    needle_bytes: list[Annotated[int, Field(ge=64)]] | None = None,
+    haystacks: Annotated[int, Field(ge=1)] = 20,
 ) -> dict[str, Any]:
     """Bits per byte in bins of positions, and the share of hidden facts that are found, by length and depth.
 

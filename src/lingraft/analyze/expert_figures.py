@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from lingraft.evaluate.evaluate import HeldOut
+from lingraft.evaluate.statistics import OfSums, holm
 
 from .mixture import MODES
-from .resampling import Resampling, holm, interval, p_value
+from .resampling import Resampling, interval, p_value
 
 SIGNIFICANT = 0.05
 NOTHING = 1e-4
@@ -23,7 +24,7 @@ NOTHING = 1e-4
 class ModelFigures:
     """What is made of the counts of one model."""
 
-    def __init__(self, kept: Mapping[str, Any], texts: Sequence[HeldOut], seed: int) -> None:
+    def __init__(self, kept: Mapping[str, Any], texts: Sequence[HeldOut], of_sums: OfSums, seed: int) -> None:
         self.layers, self.num_experts = kept["layers"], kept["num_experts"]
         self.streams = [text.stream for text in texts]
         self.seed = seed
@@ -36,12 +37,13 @@ class ModelFigures:
             self.chosen_NLE[stream] = routing["chosen"]
             self.load_RLE[stream] = _shares(draws.sums(routing["chosen"]))
             self.entropy_RL[stream] = draws.sums(routing["entropy"]) / draws.sums(routing["tokens"])[:, None]
-            self.score_R[stream] = _ratio(draws.sums(base_ND))
+            self.score_R[stream] = of_sums(draws.sums(base_ND))
             for mode in MODES:
                 without_NLED = np.array([[cell[mode][stream] for cell in row] for row in kept["cells"]]).transpose(
                     2, 0, 1, 3
                 )
-                scores_RLE = _ratio(draws.sums(without_NLED))
+                sums_RLED = draws.sums(without_NLED)
+                scores_RLE = of_sums(sums_RLED.reshape(-1, sums_RLED.shape[-1])).reshape(sums_RLED.shape[:-1])
                 self.change_RLE[mode, stream] = scores_RLE - self.score_R[stream][:, None, None]
 
     def of_model(self, dead_share: float) -> dict[str, Any]:
@@ -129,10 +131,6 @@ def between(figures: Mapping[str, ModelFigures]) -> list[dict[str, Any]]:
         if (other.layers, other.num_experts) == (base.layers, base.num_experts)
         for stream in base.streams
     ]
-
-
-def _ratio(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 0] / sums[..., 1]
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

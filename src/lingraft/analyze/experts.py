@@ -7,27 +7,34 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from lingraft.core.artifact import write_json
 from lingraft.core.progress import Progress
 from lingraft.evaluate import bits
 from lingraft.evaluate.evaluate import HeldOut, load
 from lingraft.evaluate.generate import Loaded
+from lingraft.evaluate.metrics import ratio
 
 from .expert_figures import ModelFigures, between
 from .mixture import MODES, Below, Mixture, decoder_layers, disabled, find, watched
 from .subject import Subject, spread
 
 Measure = Callable[[Loaded], Mapping[str, Sequence[Sequence[float]]]]
-"""What each item of a stream counts. It calls the model the same way every time, without a cache."""
+"""What each item of a stream counts; a metric of their sums is the score. It calls the model the same way every time,
+without a cache of keys and values."""
 
 
 def experts(
-    subject: Subject, *, documents: int = 64, document_bytes: int = 2048, dead_share: float = 0.01
+    subject: Subject,
+    *,
+    documents: Annotated[int, Field(ge=2)] = 64,
+    document_bytes: Annotated[int, Field(ge=64)] = 2048,
+    dead_share: Annotated[float, Field(ge=0, le=1)] = 0.01,
 ) -> dict[str, Any]:
     """The change of bits per byte without each expert, in two modes; router entropy, load, overlap, dead experts.
 
@@ -40,7 +47,7 @@ def experts(
     for name, path in subject.models.items():
         kept = _measured(name, path, texts, subject)
         if kept["layers"]:
-            figures[name] = ModelFigures(kept, texts, subject.seed)
+            figures[name] = ModelFigures(kept, texts, ratio, subject.seed)
     if not figures:
         return {
             "skipped": "no model has experts that could be told apart: they are dense, or keep them in another way."

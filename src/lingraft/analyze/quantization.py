@@ -6,18 +6,21 @@ R resamples, N documents.
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 
 from lingraft.core.artifact import write_json
 from lingraft.evaluate import bits
 from lingraft.evaluate.evaluate import HeldOut, load
 from lingraft.evaluate.generate import Loaded
+from lingraft.evaluate.metrics import ratio
+from lingraft.evaluate.statistics import holm
 
-from .resampling import Resampling, holm, interval, p_value
+from .resampling import Resampling, interval, p_value
 from .subject import Subject, spread
 
 Precision = Literal["unquantized", "16", "8", "4"]
@@ -27,7 +30,7 @@ STORED_BITS = {"16": 16, "8": 8, "4": 4.127}
 """Of a weight; nf4 with its scales, themselves quantized (Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
 
 
-def quantization(subject: Subject, *, documents: int = 64) -> dict[str, Any]:
+def quantization(subject: Subject, *, documents: Annotated[int, Field(ge=2)] = 64) -> dict[str, Any]:
     """Bits per byte at every precision, what is lost against the model as it is evaluated otherwise, and the paired
     difference of that loss between the first model and each of the others.
 
@@ -62,7 +65,7 @@ def _rows(kept: dict[str, dict[str, Any]], texts: Sequence[HeldOut], seed: int) 
     for text in texts:
         draws = Resampling(len(text.texts), seed)
         scores = {
-            (name, precision): _ratio(draws.sums(np.array(found["bits"][text.stream])))
+            (name, precision): ratio(draws.sums(np.array(found["bits"][text.stream])))
             for name, by_precision in kept.items()
             for precision, found in by_precision.items()
         }
@@ -85,10 +88,6 @@ def _tested(values_R: np.ndarray, tests: list[dict[str, Any]]) -> dict[str, Any]
     figure = interval(values_R) | {"p": p_value(values_R)}
     tests.append(figure)
     return figure
-
-
-def _ratio(sums: np.ndarray) -> np.ndarray:
-    return sums[..., 0] / sums[..., 1]
 
 
 def _measured(

@@ -1,6 +1,5 @@
 """Resampling of many figures over the same documents. R resamples, of which the first is the sample itself."""
 
-from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -43,13 +42,3 @@ def p_value(values_R: np.ndarray) -> float:
     if spread == 0:
         return 1.0 if values_R[0] == 0 else 0.0
     return 2 * NormalDist().cdf(-abs(float(values_R[0])) / spread)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P values corrected for how many there are (Holm 1979)."""
-    corrected = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected

@@ -5,8 +5,9 @@ every estimate has `value`, `low` and `high`. Where it does not apply it answers
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from lingraft.core.progress import SILENT, Progress
 from lingraft.evaluate.evaluate import HeldOut
@@ -26,6 +27,8 @@ class Subject:
     seed: int
     trust_remote_code: bool = False
     progress: Progress = SILENT
+    trainings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The figures of the pretrain steps, by name."""
 
 
 def spread(text: HeldOut, most: int, *, most_bytes: int | None = None) -> HeldOut:
