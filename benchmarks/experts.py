@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from lingraft.evaluate.evaluate import held_out
 
 HERE = Path(__file__).parent
 LINGRAFT = [sys.executable, "-m", "lingraft"]
-CONTEXT_TOKENS, SEED = 512, 17
+DOCUMENT_BYTES, CONTEXT_TOKENS, SEED = 1024, 512, 17
 
 
 def main() -> None:
@@ -44,10 +43,8 @@ def main() -> None:
     folder = arguments.store / "experts"
     folder.mkdir(exist_ok=True)
     subject = Subject({"base": base, "adapted": adapted}, texts, folder, CONTEXT_TOKENS, SEED)
-    began = time.perf_counter()
-    figures = experts(subject, documents=arguments.documents)
-    seconds = time.perf_counter() - began
-    record("experts", "polish-mixtral", {"training": training(adapted), "seconds": seconds, **figures})
+    figures = experts(subject, documents=arguments.documents, document_bytes=DOCUMENT_BYTES)
+    record("experts", "polish-mixtral", {"training": training(adapted), **figures})
     for name, found in figures["models"].items():
         dead = [f"{one['layer']}/{one['expert']}: {one['why']}" for one in found["dead"]]
         print(name, "dead:", dead)

@@ -91,6 +91,8 @@ def test_changes_are_those_of_a_slow_model(tiny_base: Path, texts: list[HeldOut]
         cell = stream[mode]["change"][layer][expert]
         assert cell["value"] == pytest.approx(change, abs=1e-5)
         assert cell["low"] <= cell["value"] <= cell["high"]
+        mean = np.mean([other["value"] for other in stream[mode]["change"][layer]])
+        assert stream[mode]["by_layer"][layer]["value"] == pytest.approx(mean)
 
 
 def test_load_and_entropy_of_an_even_router(tiny_base: Path, texts: list[HeldOut], tmp_path: Path) -> None:

@@ -75,12 +75,17 @@ class ModelFigures:
             cell |= {"p": p, "p_holm": corrected, "differs": corrected < SIGNIFICANT}
         return {
             "change": cells,
+            "by_layer": [interval(values_R) for values_R in change_RLE.mean(axis=2).T],
             "noise": float(np.median([(cell["high"] - cell["low"]) / 2 for cell in flat])),
             "num_differ": sum(cell["differs"] for cell in flat),
         }
 
     def _overlap(self, first: str, second: str) -> dict[str, Any]:
-        """How alike two streams are routed, and how alike their heat maps are."""
+        """How alike two streams are routed, and how alike their heat maps are.
+
+        Resampling can only drive two loads apart, so that the interval of a divergence lies high: `by_chance` is what
+        it is to be held against.
+        """
         apart_RL = divergence(self.load_RLE[first], self.load_RLE[second])
         both_NLE = np.concatenate([self.chosen_NLE[first], self.chosen_NLE[second]])
         chance_L = by_chance(both_NLE, len(self.chosen_NLE[first]), self.seed)
