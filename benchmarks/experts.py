@@ -48,7 +48,7 @@ def main() -> None:
     for name, found in figures["models"].items():
         dead = [f"{one['layer']}/{one['expert']}: {one['why']}" for one in found["dead"]]
         print(name, "dead:", dead)
-        for stream, shown in found["streams"].items():
+        for stream, shown in found["scores"].items():
             for mode in MODES:
                 heat_map = shown[mode]
                 print(f"{name}, {stream}, {mode}: {heat_map['num_differ']} differ, noise {heat_map['noise']:.4f}")

@@ -39,9 +39,9 @@ def main() -> None:
         figures = quantization(subject, documents=arguments.documents)
     record("quantization", arguments.part, figures)
     for row in figures["rows"]:
-        bits = row["bits_per_byte"]
-        told = [f"{row['model']:8} {row['stream']:7} {row['precision']:11} {bits['value']:.4f}"]
-        for key in ("loss", "more_than_before"):
+        score = row["score"]
+        told = [f"{row['model']:8} {row['measure']:16} {row['precision']:11} {score['value']:.4f}"]
+        for key in ("change", "more_than_before"):
             if key in row:
                 found = row[key]
                 interval = f"{found['value']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}]"

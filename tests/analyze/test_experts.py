@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ from mixtures_for_tests import mixed_slowly, save_mixtral
 from lingraft.analyze import experts as module
 from lingraft.analyze.expert_figures import by_chance, divergence
 from lingraft.analyze.experts import experts
-from lingraft.analyze.mixture import MODES
+from lingraft.analyze.mixture import MODES, disabled
+from lingraft.analyze.mixture import find as find_mixtures
 from lingraft.analyze.subject import Subject
 from lingraft.corpus import find
+from lingraft.evaluate import harness
 from lingraft.evaluate.evaluate import HeldOut
+from lingraft.evaluate.generate import Loaded
+from lingraft.evaluate.task import Item, Task
 
 
 @pytest.fixture
@@ -56,9 +61,9 @@ def test_dead_experts_are_named(planted: Path, texts: list[HeldOut], tmp_path: P
     assert never[0] == "chosen for 0.000% or less, where an even load is 25.0%"
     assert empty == ["without its output bits per byte change by less than 0.0001"]
     for stream in ("target", "replay"):
-        assert figures["streams"][stream]["load"][0][1] == {"value": 0, "low": 0, "high": 0}
+        assert figures["routing"][stream]["load"][0][1] == {"value": 0, "low": 0, "high": 0}
         for mode in MODES:
-            assert not figures["streams"][stream][mode]["change"][0][1]["differs"]
+            assert not figures["scores"][stream][mode]["change"][0][1]["differs"]
     json.dumps(figures, allow_nan=False)
 
 
@@ -78,9 +83,9 @@ def test_changes_are_those_of_a_slow_model(tiny_base: Path, texts: list[HeldOut]
             total -= sum(float(logprobs[at, token]) for at, token in enumerate(ids[0, 1:])) / np.log(2)
         return total / sum(len(text.encode()) for text in documents)
 
-    stream = found["models"]["base"]["streams"]["target"]
+    score = found["models"]["base"]["scores"]["target"]
     base = bits_per_byte()
-    assert stream["bits_per_byte"]["value"] == pytest.approx(base, abs=1e-5)
+    assert score["whole"]["value"] == pytest.approx(base, abs=1e-5)
     for mode, layer, expert in [("zero", 0, 3), ("zero", 1, 0), ("mask", 0, 2), ("mask", 1, 1)]:
         block = model.model.layers[layer].mlp
         block.experts.forward = lambda states, *_, b=block, e=expert, m=mode: mixed_slowly(
@@ -88,11 +93,11 @@ def test_changes_are_those_of_a_slow_model(tiny_base: Path, texts: list[HeldOut]
         )[0]
         change = bits_per_byte() - base
         del block.experts.forward
-        cell = stream[mode]["change"][layer][expert]
+        cell = score[mode]["change"][layer][expert]
         assert cell["value"] == pytest.approx(change, abs=1e-5)
         assert cell["low"] <= cell["value"] <= cell["high"]
-        mean = np.mean([other["value"] for other in stream[mode]["change"][layer]])
-        assert stream[mode]["by_layer"][layer]["value"] == pytest.approx(mean)
+        mean = np.mean([other["value"] for other in score[mode]["change"][layer]])
+        assert score[mode]["by_layer"][layer]["value"] == pytest.approx(mean)
 
 
 def test_load_and_entropy_of_an_even_router(tiny_base: Path, texts: list[HeldOut], tmp_path: Path) -> None:
@@ -101,14 +106,16 @@ def test_load_and_entropy_of_an_even_router(tiny_base: Path, texts: list[HeldOut
         model.model.layers[0].mlp.gate.weight.zero_()
     save_again(model, tmp_path / "even")
     figures = experts(subject_of({"base": tmp_path / "even"}, texts, tmp_path / "work"))["models"]["base"]
-    for stream in figures["streams"].values():
+    for stream in figures["routing"].values():
         assert stream["entropy"][0]["value"] == pytest.approx(figures["even_entropy"]) == 2
         assert stream["entropy"][1]["value"] < 2
         for layer in stream["load"]:
             assert sum(cell["value"] for cell in layer) == pytest.approx(1)
     (overlap,) = figures["overlap"]
     assert overlap["divergence"][0]["value"] == pytest.approx(0, abs=1e-12), "an even router chooses the same for all"
-    assert -1 <= overlap["correlation"]["zero"]["value"] <= 1
+    (likeness,) = figures["likeness"]
+    assert likeness["scores"] == ["target", "replay"]
+    assert -1 <= likeness["zero"]["value"] <= 1
 
 
 def test_what_was_measured_is_not_measured_again(
@@ -130,15 +137,42 @@ def test_two_models_are_compared(planted: Path, tiny_base: Path, texts: list[Hel
     save_mixtral(tmp_path / "wider", tiny_base, num_experts=6)
     models = {"base": planted, "same": planted, "other": tmp_path / "other", "wider": tmp_path / "wider"}
     found = experts(subject_of(models, texts, tmp_path / "work"), documents=4)["between_models"]
-    assert [(row["models"][1], row["stream"]) for row in found] == [
-        ("same", "target"),
-        ("same", "replay"),
-        ("other", "target"),
-        ("other", "replay"),
-    ]
-    assert found[0]["correlation"]["mask"]["value"] == pytest.approx(1)
-    assert found[0]["divergence"][0]["value"] == 0
-    assert found[2]["divergence"][0]["value"] > 0.01
+    assert [row["models"] for row in found] == [["base", "same"], ["base", "other"]], "another number has no like"
+    same, other = found
+    assert same["likeness"]["replay"]["mask"]["value"] == pytest.approx(1)
+    assert same["divergence"]["target"][0]["value"] == 0
+    assert other["divergence"]["target"][0]["value"] > 0.01
+
+
+def test_tasks_have_heat_maps_of_their_own(tiny_base: Path, texts: list[HeldOut], tmp_path: Path) -> None:
+    save_mixtral(tmp_path / "model", tiny_base)
+    items = tuple(
+        Item(str(number), text[: len(text) // 2], (text[len(text) // 2 :], " nic."))
+        for number, text in enumerate(texts[0].texts)
+    )
+    shown = {"suite": "made", "title": "Ends", "language": "pl", "prompt_language": "pl"}
+    tasks = (Task("ends", kind="choice", items=items, **shown), Task("written", kind="write", items=items, **shown))
+    subject = replace(subject_of({"base": tmp_path / "model"}, texts, tmp_path / "work"), tasks=tasks)
+    found = experts(subject, documents=2)
+    assert list(found["measures"]) == ["target", "replay", "ends"], "written answers are not measured"
+    assert found["measures"]["ends"] == {
+        "title": "Ends",
+        "metric": "Accuracy",
+        "lower_is_better": False,
+        "chance": 0.5,
+    }
+    loaded = module.load(tmp_path / "model")
+    ends = found["models"]["base"]["scores"]["ends"]
+    assert ends["whole"]["value"] == accuracy(loaded, tasks[0])
+    for mode in MODES:
+        with disabled(find_mixtures(loaded.model)[1], 2, mode):
+            expected = accuracy(loaded, tasks[0]) - ends["whole"]["value"]
+        assert ends[mode]["change"][1][2]["value"] == pytest.approx(expected)
+
+
+def accuracy(loaded: Loaded, task: Task) -> float:
+    counts = [answer.counts["accuracy"] for answer in harness.answer(loaded, task, context_tokens=64)]
+    return sum(right for right, _ in counts) / len(counts)
 
 
 def test_a_dense_model_is_skipped(tiny_base: Path, texts: list[HeldOut], tmp_path: Path) -> None:

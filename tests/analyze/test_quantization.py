@@ -42,15 +42,15 @@ def test_figures_of_two_models(tiny_base: Path, tiny_untied_base: Path, texts: l
     rows = {(row["model"], row["precision"]): row for row in found["rows"]}
     assert len(rows) == 8
     for (model, precision), row in rows.items():
-        assert row["bits_per_byte"]["low"] < row["bits_per_byte"]["value"] < row["bits_per_byte"]["high"]
-        assert ("loss" in row) == (precision != "unquantized")
+        assert row["score"]["low"] < row["score"]["value"] < row["score"]["high"]
+        assert ("change" in row) == (precision != "unquantized")
         assert ("more_than_before" in row) == (precision != "unquantized" and model == "adapted")
         if "more_than_before" in row:
-            gap = row["loss"]["value"] - rows["base", precision]["loss"]["value"]
+            gap = row["change"]["value"] - rows["base", precision]["change"]["value"]
             assert row["more_than_before"]["value"] == pytest.approx(gap)
-    losses = [abs(rows["base", precision]["loss"]["value"]) for precision in ("16", "8", "4")]
-    assert losses[0] < losses[2]
-    assert all(loss < 0.05 for loss in losses), "a small model is hurt, not destroyed"
+    changes = [abs(rows["base", precision]["change"]["value"]) for precision in ("16", "8", "4")]
+    assert changes[0] < changes[2]
+    assert all(change < 0.05 for change in changes), "a small model is hurt, not destroyed"
 
 
 def test_shares_are_those_of_the_types(tiny_base: Path, mixture: Path) -> None:

@@ -4,15 +4,15 @@ R resamples, of which the first is the sample itself; N documents, L layers with
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from lingraft.evaluate.evaluate import HeldOut
-from lingraft.evaluate.statistics import OfSums, holm
+from lingraft.evaluate.statistics import holm
 
+from .measures import Measure
 from .mixture import MODES
 from .resampling import Resampling, interval, p_value
 
@@ -24,27 +24,25 @@ NOTHING = 1e-4
 class ModelFigures:
     """What is made of the counts of one model."""
 
-    def __init__(self, kept: Mapping[str, Any], texts: Sequence[HeldOut], of_sums: OfSums, seed: int) -> None:
+    def __init__(self, kept: Mapping[str, Any], scored: Mapping[str, Measure], seed: int) -> None:
         self.layers, self.num_experts = kept["layers"], kept["num_experts"]
-        self.streams = [text.stream for text in texts]
-        self.seed = seed
+        self.streams, self.scored, self.seed = list(kept["routing"]), list(scored), seed
         self.chosen_NLE, self.load_RLE, self.entropy_RL, self.score_R = {}, {}, {}, {}
         self.change_RLE: dict[tuple[str, str], np.ndarray] = {}
-        for stream in self.streams:
-            base_ND = np.array(kept["base"][stream])
-            draws = Resampling(len(base_ND), seed)
-            routing = {key: np.array(values, dtype=float) for key, values in kept["routing"][stream].items()}
+        for stream, counts in kept["routing"].items():
+            routing = {key: np.array(values, dtype=float) for key, values in counts.items()}
+            draws = Resampling(len(routing["tokens"]), seed)
             self.chosen_NLE[stream] = routing["chosen"]
             self.load_RLE[stream] = _shares(draws.sums(routing["chosen"]))
             self.entropy_RL[stream] = draws.sums(routing["entropy"]) / draws.sums(routing["tokens"])[:, None]
-            self.score_R[stream] = of_sums(draws.sums(base_ND))
+        for name, measure in scored.items():
+            of_sums, draws = measure.metric.of_sums, Resampling(len(kept["base"][name]), seed)
+            self.score_R[name] = of_sums(draws.sums(np.array(kept["base"][name])))
             for mode in MODES:
-                without_NLED = np.array([[cell[mode][stream] for cell in row] for row in kept["cells"]]).transpose(
-                    2, 0, 1, 3
-                )
-                sums_RLED = draws.sums(without_NLED)
+                without_LEND = np.array([[cell[mode][name] for cell in row] for row in kept["cells"]])
+                sums_RLED = draws.sums(without_LEND.transpose(2, 0, 1, 3))
                 scores_RLE = of_sums(sums_RLED.reshape(-1, sums_RLED.shape[-1])).reshape(sums_RLED.shape[:-1])
-                self.change_RLE[mode, stream] = scores_RLE - self.score_R[stream][:, None, None]
+                self.change_RLE[mode, name] = scores_RLE - self.score_R[name][:, None, None]
 
     def of_model(self, dead_share: float) -> dict[str, Any]:
         """Figures of every stream, what they have in common, and the experts that are dead."""
@@ -52,22 +50,25 @@ class ModelFigures:
             "layers": self.layers,
             "num_experts": self.num_experts,
             "even_entropy": math.log2(self.num_experts),
-            "streams": {stream: self._of_stream(stream) for stream in self.streams},
+            "routing": {
+                stream: {
+                    "load": _cells(self.load_RLE[stream]),
+                    "entropy": [interval(values_R) for values_R in self.entropy_RL[stream].T],
+                }
+                for stream in self.streams
+            },
+            "scores": {
+                name: {"whole": interval(self.score_R[name]), **{mode: self._heat_map(mode, name) for mode in MODES}}
+                for name in self.scored
+            },
             "overlap": [self._overlap(*pair) for pair in combinations(self.streams, 2)],
+            "likeness": [self._likeness(*pair) for pair in combinations(self.scored, 2)],
             "dead": self._dead(dead_share),
         }
 
-    def _of_stream(self, stream: str) -> dict[str, Any]:
-        return {
-            "bits_per_byte": interval(self.score_R[stream]),
-            "load": _cells(self.load_RLE[stream]),
-            "entropy": [interval(values_R) for values_R in self.entropy_RL[stream].T],
-            **{mode: self._heat_map(mode, stream) for mode in MODES},
-        }
-
-    def _heat_map(self, mode: str, stream: str) -> dict[str, Any]:
+    def _heat_map(self, mode: str, name: str) -> dict[str, Any]:
         """Changes with intervals; those that differ from zero after correction for all cells of the map."""
-        change_RLE = self.change_RLE[mode, stream]
+        change_RLE = self.change_RLE[mode, name]
         cells = _cells(change_RLE)
         flat = [cell for row in cells for cell in row]
         p_values = [p_value(values_R) for values_R in change_RLE.reshape(len(change_RLE), -1).T]
@@ -81,7 +82,7 @@ class ModelFigures:
         }
 
     def _overlap(self, first: str, second: str) -> dict[str, Any]:
-        """How alike two streams are routed, and how alike their heat maps are.
+        """How differently two streams are routed.
 
         Resampling can only drive two loads apart, so that the interval of a divergence lies high: `by_chance` is what
         it is to be held against.
@@ -95,10 +96,12 @@ class ModelFigures:
                 interval(values_R) | {"by_chance": float(chance)}
                 for values_R, chance in zip(apart_RL.T, chance_L, strict=True)
             ],
-            "correlation": {
-                mode: interval(_correlation(self.change_RLE[mode, first], self.change_RLE[mode, second]))
-                for mode in MODES
-            },
+        }
+
+    def _likeness(self, first: str, second: str) -> dict[str, Any]:
+        """How alike two heat maps are."""
+        return {"scores": [first, second]} | {
+            mode: interval(_correlation(self.change_RLE[mode, first], self.change_RLE[mode, second])) for mode in MODES
         }
 
     def _dead(self, dead_share: float) -> list[dict[str, Any]]:
@@ -123,18 +126,20 @@ def between(figures: Mapping[str, ModelFigures]) -> list[dict[str, Any]]:
     return [
         {
             "models": [first, name],
-            "stream": stream,
-            "divergence": [
-                interval(values_R) for values_R in divergence(base.load_RLE[stream], other.load_RLE[stream]).T
-            ],
-            "correlation": {
-                mode: interval(_correlation(base.change_RLE[mode, stream], other.change_RLE[mode, stream]))
-                for mode in MODES
+            "divergence": {
+                stream: [interval(values_R) for values_R in divergence(base.load_RLE[stream], load_RLE).T]
+                for stream, load_RLE in other.load_RLE.items()
+            },
+            "likeness": {
+                score: {
+                    mode: interval(_correlation(base.change_RLE[mode, score], other.change_RLE[mode, score]))
+                    for mode in MODES
+                }
+                for score in other.scored
             },
         }
         for name, other in others
         if (other.layers, other.num_experts) == (base.layers, base.num_experts)
-        for stream in base.streams
     ]
 
 

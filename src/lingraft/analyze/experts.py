@@ -15,18 +15,13 @@ from pydantic import Field
 
 from lingraft.core.artifact import write_json
 from lingraft.core.progress import Progress
-from lingraft.evaluate import bits
 from lingraft.evaluate.evaluate import HeldOut, load
 from lingraft.evaluate.generate import Loaded
-from lingraft.evaluate.metrics import ratio
 
 from .expert_figures import ModelFigures, between
+from .measures import Measure, count, measures
 from .mixture import MODES, Below, Mixture, decoder_layers, disabled, find, watched
 from .subject import Subject, spread
-
-Measure = Callable[[Loaded], Mapping[str, Sequence[Sequence[float]]]]
-"""What each item of a stream counts; a metric of their sums is the score. It calls the model the same way every time,
-without a cache of keys and values."""
 
 
 def experts(
@@ -36,18 +31,19 @@ def experts(
     document_bytes: Annotated[int, Field(ge=64)] = 2048,
     dead_share: Annotated[float, Field(ge=0, le=1)] = 0.01,
 ) -> dict[str, Any]:
-    """The change of bits per byte without each expert, in two modes; router entropy, load, overlap, dead experts.
+    """The change of every score without each expert, in two modes; router entropy, load, overlap, dead experts.
 
     The first `document_bytes` of `documents` of every stream, evenly spread, are read once for every expert and mode.
     An expert is dead that gets less than `dead_share` of an even load in every stream, or without whose output nothing
     changes in any.
     """
     texts = [spread(text, documents, most_bytes=document_bytes) for text in subject.texts]
+    scored = measures(texts, subject.tasks, subject.context_tokens)
     figures = {}
     for name, path in subject.models.items():
-        kept = _measured(name, path, texts, subject)
+        kept = _measured(name, path, texts, scored, subject)
         if kept["layers"]:
-            figures[name] = ModelFigures(kept, texts, ratio, subject.seed)
+            figures[name] = ModelFigures(kept, scored, subject.seed)
     if not figures:
         return {
             "skipped": "no model has experts that could be told apart: they are dense, or keep them in another way."
@@ -58,34 +54,22 @@ def experts(
         "bytes": {text.stream: sum(len(one.encode()) for one in text.texts) for text in texts},
         "languages": {text.stream: text.language.tag for text in texts},
         "context_tokens": subject.context_tokens,
-        "measure": "bits per byte",
+        "measures": {name: measure.described() for name, measure in scored.items()},
         "dead_share": dead_share,
         "models": models,
         "between_models": between(figures),
     }
 
 
-def bits_of(texts: Sequence[HeldOut], context_tokens: int) -> Measure:
-    """Bits and bytes of every document."""
-
-    def measure(loaded: Loaded) -> dict[str, list[list[float]]]:
-        found = {}
-        for text in texts:
-            records = bits.measure(loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens)
-            found[text.stream] = [[record.bits, record.bytes] for record in records]
-        return found
-
-    return measure
-
-
-def _measured(name: str, path: Path, texts: Sequence[HeldOut], subject: Subject) -> dict[str, Any]:
-    """What was counted in every document; written after each layer, so that a killed analysis goes on there."""
+def _measured(
+    name: str, path: Path, texts: Sequence[HeldOut], scored: Mapping[str, Measure], subject: Subject
+) -> dict[str, Any]:
+    """What was counted in every item; written after each layer, so that a killed analysis goes on there."""
     file = subject.folder / f"experts-{name}.json"
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     if kept is not None and len(kept["cells"]) == len(kept["layers"]):
         return kept
     loaded = load(path, trust_remote_code=subject.trust_remote_code)
-    measure = bits_of(texts, subject.context_tokens)
     mixtures = find(loaded.model)
     if kept is None:
         mixtures = mixtures if _can_be_read(loaded, mixtures) else []
@@ -95,17 +79,17 @@ def _measured(name: str, path: Path, texts: Sequence[HeldOut], subject: Subject)
             "cells": [],
         }
         if mixtures:
-            kept["base"] = measure(loaded)
+            kept["base"] = count(scored, loaded)
             kept["routing"] = {t.stream: _routing(loaded, mixtures, t, subject.context_tokens) for t in texts}
         write_json(file, kept)
-    _disable_all(loaded, mixtures, measure, kept, lambda: write_json(file, kept), subject.progress)
+    _disable_all(loaded, mixtures, scored, kept, lambda: write_json(file, kept), subject.progress)
     return kept
 
 
 def _disable_all(
     loaded: Loaded,
     mixtures: Sequence[Mixture],
-    measure: Measure,
+    scored: Mapping[str, Measure],
     kept: dict[str, Any],
     save: Callable[[], None],
     progress: Progress,
@@ -115,13 +99,13 @@ def _disable_all(
     left = mixtures[len(kept["cells"]) :] if kept["layers"] else []
     progress.start("disabling experts", sum(m.num_experts for m in left) * len(MODES), "measurements")
     for mixture in left:
-        below.advance(mixture.layer, lambda: measure(loaded))
+        below.advance(mixture.layer, lambda: count(scored, loaded))
         row = []
         for expert in range(mixture.num_experts):
             cell = {}
             for mode in MODES:
                 with below.skipped(), disabled(mixture, expert, mode):
-                    cell[mode] = measure(loaded)
+                    cell[mode] = count(scored, loaded)
                 progress.advance()
             row.append(cell)
         kept["cells"].append(row)

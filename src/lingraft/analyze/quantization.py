@@ -4,7 +4,7 @@ R resamples, N documents.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,12 +14,11 @@ from pydantic import Field
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PreTrainedModel
 
 from lingraft.core.artifact import write_json
-from lingraft.evaluate import bits
-from lingraft.evaluate.evaluate import HeldOut, load
+from lingraft.evaluate.evaluate import load
 from lingraft.evaluate.generate import Loaded
-from lingraft.evaluate.metrics import ratio
 from lingraft.evaluate.statistics import holm
 
+from .measures import Measure, count, measures
 from .resampling import Resampling, interval, p_value
 from .subject import Subject, spread
 
@@ -31,8 +30,8 @@ STORED_BITS = {"16": 16, "8": 8, "4": 4.127}
 
 
 def quantization(subject: Subject, *, documents: Annotated[int, Field(ge=2)] = 64) -> dict[str, Any]:
-    """Bits per byte at every precision, what is lost against the model as it is evaluated otherwise, and the paired
-    difference of that loss between the first model and each of the others.
+    """Every score at every precision, its change against the model as it is evaluated otherwise, and the paired
+    difference of that change between the first model and each of the others.
 
     16 bits are bfloat16, 8 are LLM.int8 (Dettmers et al. 2022, arXiv 2208.07339), 4 are nf4 (Dettmers et al. 2023,
     arXiv 2305.14314), both by bitsandbytes. Embeddings, the LM head and routers stay at 16. Matrices of experts, which
@@ -43,8 +42,9 @@ def quantization(subject: Subject, *, documents: Annotated[int, Field(ge=2)] = 6
     except ImportError:
         return {"skipped": "bitsandbytes is not installed: pip install 'lingraft[gpu]'."}
     texts = [spread(text, documents) for text in subject.texts]
+    scored = measures(texts, subject.tasks, subject.context_tokens, subject.progress)
     kept = {
-        name: {precision: _measured(name, path, precision, texts, subject) for precision in PRECISIONS}
+        name: {precision: _measured(name, path, precision, scored, subject) for precision in PRECISIONS}
         for name, path in subject.models.items()
     }
     return {
@@ -55,29 +55,30 @@ def quantization(subject: Subject, *, documents: Annotated[int, Field(ge=2)] = 6
             name: {precision: found["weights"] for precision, found in by_precision.items()}
             for name, by_precision in kept.items()
         },
-        "rows": _rows(kept, texts, subject.seed),
+        "measures": {name: measure.described() for name, measure in scored.items()},
+        "rows": _rows(kept, scored, subject.seed),
     }
 
 
-def _rows(kept: dict[str, dict[str, Any]], texts: Sequence[HeldOut], seed: int) -> list[dict[str, Any]]:
+def _rows(kept: Mapping[str, Mapping[str, Any]], scored: Mapping[str, Measure], seed: int) -> list[dict[str, Any]]:
     rows, tests = [], []
     first = next(iter(kept))
-    for text in texts:
-        draws = Resampling(len(text.texts), seed)
+    for measured, measure in scored.items():
+        draws = Resampling(len(kept[first]["unquantized"]["counts"][measured]), seed)
         scores = {
-            (name, precision): ratio(draws.sums(np.array(found["bits"][text.stream])))
+            (name, precision): measure.metric.of_sums(draws.sums(np.array(found["counts"][measured])))
             for name, by_precision in kept.items()
             for precision, found in by_precision.items()
         }
         for (name, precision), values_R in scores.items():
-            row: dict[str, Any] = {"model": name, "precision": precision, "stream": text.stream}
-            row["bits_per_byte"] = interval(values_R)
+            row: dict[str, Any] = {"model": name, "precision": precision, "measure": measured}
+            row["score"] = interval(values_R)
             if precision != "unquantized":
-                loss_R = values_R - scores[name, "unquantized"]
-                row["loss"] = _tested(loss_R, tests)
+                change_R = values_R - scores[name, "unquantized"]
+                row["change"] = _tested(change_R, tests)
                 if name != first:
                     before_R = scores[first, precision] - scores[first, "unquantized"]
-                    row["more_than_before"] = _tested(loss_R - before_R, tests)
+                    row["more_than_before"] = _tested(change_R - before_R, tests)
             rows.append(row)
     for test, corrected in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test |= {"p_holm": corrected, "differs": corrected < 0.05}
@@ -91,23 +92,13 @@ def _tested(values_R: np.ndarray, tests: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _measured(
-    name: str, path: Path, precision: Precision, texts: Sequence[HeldOut], subject: Subject
+    name: str, path: Path, precision: Precision, scored: Mapping[str, Measure], subject: Subject
 ) -> dict[str, Any]:
-    """Bits and bytes of every document, and how the weights are kept; written as soon as it is there."""
+    """What was counted in every item, and how the weights are kept; written as soon as it is there."""
     file = subject.folder / f"quantization-{name}-{precision}.json"
     if not file.exists():
         loaded, weights = load_at(path, precision, trust_remote_code=subject.trust_remote_code)
-        found: dict[str, Any] = {"weights": weights, "bits": {}}
-        for text in texts:
-            records = bits.measure(
-                loaded.model,
-                loaded.tokenizer,
-                text.texts,
-                context_tokens=subject.context_tokens,
-                progress=subject.progress,
-            )
-            found["bits"][text.stream] = [[record.bits, record.bytes] for record in records]
-        write_json(file, found)
+        write_json(file, {"weights": weights, "counts": count(scored, loaded)})
     return json.loads(file.read_text(encoding="utf-8"))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lingraft.core.progress import SILENT, Progress
 from lingraft.evaluate.evaluate import HeldOut
+from lingraft.evaluate.task import Task
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Subject:
     progress: Progress = SILENT
     trainings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The figures of the pretrain steps, by name."""
+    tasks: Sequence[Task] = ()
+    """What models are asked beside bits per byte, where an analysis measures again and again; multiple choice only."""
 
 
 def spread(text: HeldOut, most: int, *, most_bytes: int | None = None) -> HeldOut:
