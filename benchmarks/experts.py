@@ -12,18 +12,21 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 from record import record
 
 from lingraft.analyze.experts import experts
-from lingraft.analyze.mixture import MODES
-from lingraft.analyze.subject import Subject
+from lingraft.analyze.measures import count, measures
+from lingraft.analyze.mixture import MODES, Below, decoder_layers
+from lingraft.analyze.subject import Subject, spread
 from lingraft.core.artifact import Store
 from lingraft.core.run import Run
 from lingraft.corpus import find
-from lingraft.evaluate.evaluate import held_out
+from lingraft.evaluate.evaluate import HeldOut, held_out, load
 
 HERE = Path(__file__).parent
 LINGRAFT = [sys.executable, "-m", "lingraft"]
@@ -45,6 +48,9 @@ def main() -> None:
     subject = Subject({"base": base, "adapted": adapted}, texts, folder, CONTEXT_TOKENS, SEED)
     figures = experts(subject, documents=arguments.documents, document_bytes=DOCUMENT_BYTES)
     record("experts", "polish-mixtral", {"training": training(adapted), **figures})
+    seconds = skipping(base, texts)
+    record("experts", "skipping", seconds)
+    print("CPU seconds of a measurement:", seconds)
     for name, found in figures["models"].items():
         dead = [f"{one['layer']}/{one['expert']}: {one['why']}" for one in found["dead"]]
         print(name, "dead:", dead)
@@ -55,6 +61,24 @@ def main() -> None:
                 for layer, row in zip(found["layers"], heat_map["change"], strict=True):
                     cells = (f"{cell['value']:+.3f}{'*' if cell['differs'] else ' '}" for cell in row)
                     print(f"  layer {layer}:", *cells)
+
+
+def skipping(base: Path, texts: list[HeldOut]) -> dict[str, Any]:
+    """CPU seconds of a measurement of the whole model, and of one from each layer on; medians of three."""
+    loaded = load(base)
+    scored = measures([spread(text, 4, most_bytes=DOCUMENT_BYTES) for text in texts], (), CONTEXT_TOKENS)
+    layers = decoder_layers(loaded.model)
+    below, found = Below(layers), []
+    for layer in range(len(layers)):
+        below.advance(layer, lambda: count(scored, loaded))
+        times = []
+        for _ in range(3):
+            began = time.process_time()
+            with below.skipped():
+                count(scored, loaded)
+            times.append(time.process_time() - began)
+        found.append(median(times))
+    return {"whole": found[0], "from_layer": found, "mean_share": mean(found) / found[0]}
 
 
 def models(store: Path, base: Path | None) -> tuple[Path, Path, Path]:

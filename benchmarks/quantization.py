@@ -3,7 +3,7 @@
     python benchmarks/quantization.py PART --base FOLDER [--adapted FOLDER] --corpus FOLDER [--documents N]
 
 PART is the name of the result; `--base` a Hugging Face folder or the name of a shipped base; `--corpus` a corpus
-artifact of Polish with English replay. Results: benchmarks/results/quantization.json.
+artifact of Polish with English replay. The tasks are the starter tasks. Results: benchmarks/results/quantization.json.
 """
 
 import argparse
@@ -13,12 +13,15 @@ from tempfile import TemporaryDirectory
 from record import record
 
 from lingraft.analyze.quantization import quantization
-from lingraft.analyze.subject import Subject
+from lingraft.analyze.subject import Subject, spread
 from lingraft.corpus import find
 from lingraft.evaluate.evaluate import held_out
+from lingraft.evaluate.suites.source import Source
+from lingraft.evaluate.suites.starter import starter
+from lingraft.evaluate.suites.words import native
 from lingraft.stages.base import SHIPPED
 
-CONTEXT_TOKENS, SEED = 512, 17
+DOCUMENT_BYTES, CONTEXT_TOKENS, SEED = 2048, 512, 17
 
 
 def main() -> None:
@@ -33,9 +36,12 @@ def main() -> None:
     models = {"base": shipped if shipped.is_dir() else Path(arguments.base)}
     if arguments.adapted:
         models["adapted"] = arguments.adapted
-    texts = held_out(arguments.corpus, {"target": find("pl"), "replay": find("en")}, arguments.documents)
+    held = held_out(arguments.corpus, {"target": find("pl"), "replay": find("en")}, arguments.documents)
+    texts = [spread(text, arguments.documents, most_bytes=DOCUMENT_BYTES) for text in held]
+    polish = find("pl")
+    tasks = [task for task in starter(Source(polish), native(polish, {})) if task.kind == "choice"]
     with TemporaryDirectory() as folder:
-        subject = Subject(models, texts, Path(folder), CONTEXT_TOKENS, SEED)
+        subject = Subject(models, texts, Path(folder), CONTEXT_TOKENS, SEED, tasks=tasks)
         figures = quantization(subject, documents=arguments.documents)
     record("quantization", arguments.part, figures)
     for row in figures["rows"]:
