@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lingraft.analyze.resampling import Resampling, interval, p_value
+from lingraft.analyze.resampling import Resampling, interval, p_value, share_interval
 from lingraft.evaluate.metrics import ratio
 from lingraft.evaluate.statistics import estimate
 
@@ -30,6 +30,12 @@ def test_what_has_no_spread_or_no_value() -> None:
     assert p_value(np.zeros(11)) == 1
     assert p_value(np.ones(11)) == 0
     assert interval(np.full(11, np.nan)) == {"value": None, "low": None, "high": None}
+
+
+def test_a_share_of_none_or_all_is_not_certain() -> None:
+    assert share_interval(np.zeros(11), 20) == {"value": 0, "low": 0, "high": pytest.approx(0.1611, abs=1e-4)}
+    assert share_interval(np.ones(11), 20) == {"value": 1, "low": pytest.approx(0.8389, abs=1e-4), "high": 1}
+    assert share_interval(np.linspace(0.4, 0.6, 11), 20) == interval(np.linspace(0.4, 0.6, 11))
 
 
 def test_intervals_are_those_of_the_evaluation() -> None:

@@ -21,7 +21,7 @@ from lingraft.evaluate.generate import Loaded
 from lingraft.evaluate.likelihood import Question
 
 from .positions import limit_of
-from .resampling import Resampling, interval
+from .resampling import Resampling, interval, share_interval
 
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 CHOICES = 10
@@ -169,8 +169,8 @@ def table(
                 picked = [(n.haystack, choice) for n, choice in zip(items, chosen, strict=True) if n.depth in among]
                 right[name], other = (_share(draws, picked, answer, num_haystacks) for answer in (0, 1))
                 models[name] = {
-                    "found": interval(right[name]),
-                    "other_fact": interval(other),
+                    "found": share_interval(right[name], num_haystacks),
+                    "other_fact": share_interval(other, num_haystacks),
                     "cut_tokens": found[stream][str(size)]["cut_tokens"],
                 }
                 if name != first:

@@ -33,6 +33,16 @@ def interval(values_R: np.ndarray) -> dict[str, float | None]:
     return {"value": float(values_R[0]), "low": float(low), "high": float(high)}
 
 
+def share_interval(values_R: np.ndarray, size: int) -> dict[str, float | None]:
+    """Of a share of so many; where all are alike, and resampling has no spread, that of Wilson (1927)."""
+    found = interval(values_R)
+    if found["value"] in (0, 1):
+        squared = NormalDist().inv_cdf((1 + COVERAGE) / 2) ** 2
+        reach = squared / (size + squared)
+        found |= {"high": reach} if found["value"] == 0 else {"low": 1 - reach}
+    return found
+
+
 def p_value(values_R: np.ndarray) -> float:
     """How likely a difference so far from zero is by chance, by the normal law with the spread of the resamples.
 
