@@ -100,6 +100,10 @@ def test_all_that_is_told(given: Subject) -> None:
     assert tokens["dead"].keys() == {"input", "output"}
 
 
+def test_no_neighbors(given: Subject) -> None:
+    assert forgetting(given, neighbors=0)["new_tokens"]["neighbors"] == []
+
+
 def test_what_is_measured_is_kept(given: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     first = forgetting(given)
     monkeypatch.delattr(analysis.drift, "matrices")
