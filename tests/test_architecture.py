@@ -12,7 +12,7 @@ import lingraft
 
 ROOT = Path(lingraft.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-DOMAIN = {"corpus", "tokenizer", "graft", "train", "forecast", "evaluate", "export", "report"}
+DOMAIN = {"corpus", "tokenizer", "graft", "train", "forecast", "evaluate", "analyze", "export", "report"}
 MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "train": {"core", "corpus", "tokenizer", "evaluate"},
     "forecast": {"core", "evaluate", "train"},
     "evaluate": {"core", "corpus"},
+    "analyze": {"core", "tokenizer", "evaluate", "graft"},
     "export": {"core", "tokenizer", "graft"},
     "report": {"core"},
 }
