@@ -3,7 +3,8 @@
     python benchmarks/forgetting.py --store FOLDER
 
 The starter's recipe as it is, and with no replay in the mix: the same passes over the same Polish text. A recipe runs
-once: what stands in the store is read from there. Results: benchmarks/results/forgetting.json.
+once: what stands in the store is read from there. Hours and watt-hours were taken beside other work, of which the two
+trainings met unlike amounts: bytes and FLOPs are what can be compared. Results: benchmarks/results/forgetting.json.
 """
 
 import argparse
