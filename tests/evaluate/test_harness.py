@@ -206,7 +206,7 @@ def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM
     wanted = Wanted("harness", tmp_path, items=4, options={"tasks": ["mine.yaml"]})
     (task,) = load(wanted, find("en"))
     found = harness.answer(loaded, task, context_tokens=64)
-    theirs = harness.run(plain, {"mine": harness._defined(task)}, limit=4)["mine"]
+    theirs = harness.run(plain, {"mine": harness.defined(task.harness, own_file=True)}, limit=4)["mine"]
     assert [answer.counts["acc"] for answer in found] == [[sample["acc"], 1] for sample in theirs]
     rows = compare.table([task], {"mine": {"one": found, "two": found}}, seed=1)
     assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2

@@ -140,11 +140,11 @@ def answer(
             remedy="Leave `chat` out for a base model, or add a chat_template.jinja to the model's folder.",
         )
     asked = Asked(loaded, context_tokens=context_tokens, chat=task.chat, bos=bos, progress=progress)
-    made = _defined(task) if task.kind == "harness" else configured(task)
-    samples = run(asked, {task.name: made}, chat=task.chat, limit=task.most_items)[task.name]
-    samples.sort(key=lambda sample: sample["doc_id"])
     if task.kind == "harness":
-        return [_as_it_counts(sample, asked) for sample in samples]
+        samples = run(asked, {task.name: defined(task.harness, own_file=bool(task.definition))}, limit=task.most_items)
+        return [_as_it_counts(sample) for sample in sorted(samples[task.name], key=lambda sample: sample["doc_id"])]
+    samples = run(asked, {task.name: configured(task)}, chat=task.chat)[task.name]
+    samples.sort(key=lambda sample: sample["doc_id"])
     make = _choice if task.kind == "choice" else _written
     return [make(task, number, sample, asked) for number, sample in enumerate(samples)]
 
@@ -199,24 +199,26 @@ def configured(task: Task) -> ConfigurableTask:
         return ConfigurableTask(config=config)
 
 
-def _defined(task: Task) -> ConfigurableTask:
-    """A task as the harness defines it."""
+def defined(name: str, *, own_file: bool) -> ConfigurableTask:
+    """A task as the harness defines it, by its name, or as a YAML file of one's own does.
+
+    Raises InputError where it cannot be set up.
+    """
     try:
         with _quiet():
-            manager = TaskManager(include_defaults=not task.definition)
-            (found,) = manager.load([task.harness])["tasks"].values()
+            (found,) = TaskManager(include_defaults=not own_file).load([name])["tasks"].values()
             found.set_config("num_fewshot", found.get_config("num_fewshot") or 0)
             found.set_fewshot_seed(DEFAULT_OTHER_SEED)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
             f"the harness cannot set up this task: {error}",
-            where=task.harness,
+            where=name,
             remedy="Check its name or file, and that its data is here or the hub can be reached.",
         ) from error
     return found
 
 
-def _as_it_counts(sample: dict[str, Any], asked: Asked) -> Answer:
+def _as_it_counts(sample: dict[str, Any]) -> Answer:
     """By the task's own metrics, where they give each item a number."""
     values = {name: sample[name] for name in sample["metrics"]}
     counts = {name: [float(value), 1.0] for name, value in values.items() if isinstance(value, int | float)}
