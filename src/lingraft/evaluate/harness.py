@@ -26,7 +26,7 @@ from . import bits, likelihood
 from .generate import Loaded, write_until
 from .likelihood import Question, Score
 from .metrics import bleu_counts, chrf_counts, is_exact, right, word_f1
-from .task import Answer, Task
+from .task import Answer, Item, Task
 
 _SPLIT, _SHOTS = "asked", "shots"
 
@@ -138,10 +138,14 @@ def answer(
             remedy="Leave `chat` out for a base model, or add a chat_template.jinja to the model's folder.",
         )
     asked = Asked(loaded, context_tokens=context_tokens, chat=task.chat, bos=bos, progress=progress)
-    samples = run(asked, {task.name: _configured(task)}, chat=task.chat)[task.name]
-    samples.sort(key=lambda sample: sample["doc_id"])
-    make = _choice if task.kind == "choice" else _written
-    return [make(task, number, sample, asked) for number, sample in enumerate(samples)]
+    make = {"choice": _choice, "write": _written, "predict": _predicted}[task.kind]
+    parts = task.by_topic()
+    samples = run(asked, {topic: _configured(part, topic) for topic, part in parts.items()}, chat=task.chat)
+    answers = {}
+    for topic, part in parts.items():
+        in_order = sorted(samples[topic], key=lambda sample: sample["doc_id"])
+        answers[topic] = iter([make(task, i, sample, asked) for i, sample in zip(part.items, in_order, strict=True)])
+    return [next(answers[item.topic]) for item in task.items]
 
 
 def run(asked: Asked, tasks: dict[str, Any], *, chat: bool = False) -> dict[str, list[dict[str, Any]]]:
@@ -159,16 +163,16 @@ def run(asked: Asked, tasks: dict[str, Any], *, chat: bool = False) -> dict[str,
     return results["samples"]
 
 
-def _configured(task: Task) -> ConfigurableTask:
+def _configured(task: Task, name: str) -> ConfigurableTask:
     """The task in the harness's form."""
 
     def rows(items: Sequence[Any]) -> datasets.Dataset:
         return datasets.Dataset.from_list(
-            [{"context": i.context, "answers": list(i.answers), "gold": i.gold, "first": i.answers[0]} for i in items]
+            [{"context": i.context, "options": list(i.options), "gold": i.gold, "first": i.answers[0]} for i in items]
         )
 
     config: dict[str, Any] = {
-        "task": task.name,
+        "task": name,
         "custom_dataset": lambda **_: {_SPLIT: rows(task.items), _SHOTS: rows(task.shots or task.items[:1])},
         "test_split": _SPLIT,
         "fewshot_split": _SHOTS,
@@ -180,7 +184,12 @@ def _configured(task: Task) -> ConfigurableTask:
         "metric_list": [{"metric": "asked", "aggregation": "mean", "higher_is_better": True}],
     }
     if task.kind == "choice":
-        config |= {"output_type": "multiple_choice", "doc_to_choice": "answers", "doc_to_target": "gold"}
+        config |= {"output_type": "multiple_choice", "doc_to_choice": "options", "doc_to_target": "gold"}
+        if task.items[0].contexts:
+            # The harness takes a number in place of a text to mean that the options are what stands before.
+            config |= {"doc_to_text": lambda row: row["gold"], "doc_to_target": lambda row: row["first"]}
+    elif task.kind == "predict":
+        config |= {"output_type": "loglikelihood", "doc_to_target": lambda row: row["first"]}
     else:
         config |= {
             "output_type": "generate_until",
@@ -191,24 +200,36 @@ def _configured(task: Task) -> ConfigurableTask:
         return ConfigurableTask(config=config)
 
 
-def _choice(task: Task, number: int, sample: dict[str, Any], asked: Asked) -> Answer:
-    item = task.items[number]
+def _choice(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
     logprobs = [response[0][0] for response in sample["resps"]]
-    sizes = [len(text.encode()) for text in item.answers]
+    # Of options that are beginnings the one end is scored, so its length is that of every option.
+    sizes = [len(text.encode()) for text in item.answers] * (len(item.options) // len(item.answers))
     by_sum = _best(logprobs)
     chosen = _best([logprob / size for logprob, size in zip(logprobs, sizes, strict=True)]) if task.by_bytes else by_sum
     counts = {"accuracy": right(chosen == item.gold), "accuracy_sum": right(by_sum == item.gold)}
     return Answer(
         item.id,
-        item.answers[chosen].strip(),
+        item.options[chosen].strip(),
         {metric: counts[metric] for metric in task.metrics},
         tuple(logprobs),
         max(asked.scores[argument].cut_tokens for argument in sample["arguments"]),
     )
 
 
-def _written(task: Task, number: int, sample: dict[str, Any], asked: Asked) -> Answer:
-    item = task.items[number]
+def _predicted(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
+    (logprob, is_greedy) = sample["resps"][0][0]
+    size = len(item.answers[0].encode())
+    counts = {"accuracy": right(is_greedy), "bits_per_byte": [-logprob / math.log(2), float(size)]}
+    return Answer(
+        item.id,
+        item.answers[0].strip() if is_greedy else "",
+        {metric: counts[metric] for metric in task.metrics},
+        (logprob,),
+        asked.scores[sample["arguments"][0]].cut_tokens,
+    )
+
+
+def _written(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
     text = sample["resps"][0][0].strip()
     accepted = [reference.strip() for reference in item.answers]
     count = {

@@ -1,21 +1,27 @@
 """XCOPA: which of two sentences is the cause, or the effect, of a premise."""
 
+from collections.abc import Sequence
+
 from lingraft.evaluate.task import Item, Task, without_overlap
 
-from .source import Source
-from .words import Words
+from .source import Row, Source
+from .words import Words, lowered, unfinished
 
 PAPER = "Ponti et al. 2020, https://aclanthology.org/2020.emnlp-main.185 (cambridgeltl/xcopa)"
+HUB = {"hub": "cambridgeltl/xcopa", "config": "{iso1}"}
 
 
 def xcopa(source: Source, words: Words) -> list[Task]:
-    """The premise goes on with "because" or "therefore" and one of the two sentences (Ponti et al. 2020).
+    """A premise goes on with "because" or "therefore" and one of two sentences: which is likelier.
 
-    Files: `{iso3}.test`, `{iso3}.val` with premise, choice1, choice2, question (cause or effect) and label.
+    Languages: et ht id it qu sw ta th tr vi zh
+    Metric: accuracy by likelihood per byte, and by likelihood
+    Shots: from val
+    Files: `{iso3}.test`, `{iso3}.val` with idx, premise, choice1, choice2, question (cause, effect) and label (0, 1)
+    Hub: cambridgeltl/xcopa, `{iso1}`
     """
-    hub = {"hub": "cambridgeltl/xcopa", "config": "{iso1}"}
-    items = _items(source.rows("{iso3}.test", **hub, split="test"), words)
-    shots = _items(source.rows("{iso3}.val", **hub, split="validation"), words)
+    items = _items(source.rows("{iso3}.test", **HUB, split="test"), source, words)
+    shots = _items(source.rows("{iso3}.val", **HUB, split="validation"), source, words)
     return [
         Task(
             "xcopa",
@@ -32,18 +38,14 @@ def xcopa(source: Source, words: Words) -> list[Task]:
     ]
 
 
-def _items(rows: list[dict], words: Words) -> tuple[Item, ...]:
-    connectors = {"cause": words.because, "effect": words.therefore}
+def _items(rows: Sequence[Row], source: Source, words: Words) -> tuple[Item, ...]:
+    connectors = (words.because, words.therefore)
     return tuple(
         Item(
             str(row["idx"]),
-            f"{row['premise'].strip().rstrip('.।')} {connectors[row['question']]}",
-            (_continued(row["choice1"]), _continued(row["choice2"])),
-            row["label"],
+            words.joined(unfinished(row.text("premise")), connectors[row.index("question", ("cause", "effect"))]),
+            tuple(f"{words.space}{lowered(row.text(choice), source.language)}" for choice in ("choice1", "choice2")),
+            row.index("label", ("0", "1")),
         )
         for row in rows
     )
-
-
-def _continued(sentence: str) -> str:
-    return f" {sentence[:1].lower()}{sentence[1:]}"
