@@ -158,5 +158,10 @@ def _of(topic: str, items: Sequence[Item]) -> tuple[Item, ...]:
 
 def _text(item: Item) -> tuple[Any, ...]:
     """What makes two items one: neither case and spaces nor the order of the options."""
-    context, *options = (" ".join(text.casefold().split()) for text in (item.context, *item.options))
+    context, *options = (" ".join(_folded(text).split()) for text in (item.context, *item.options))
     return context, frozenset(options)
+
+
+def _folded(text: str) -> str:
+    # Of Turkish, where İ and i, I and ı belong together, casefold knows nothing.
+    return text.casefold().replace("\u0307", "").replace("ı", "i")

@@ -55,9 +55,10 @@ def arc(source: Source, words: Words) -> list[Task]:
 
 
 def _question(row: Row) -> Question:
-    choices = row.below("choices")
-    labels = choices.texts("label")
-    return Question(str(row["id"]), row.text("question"), choices.texts("text"), row.index("answerKey", labels), labels)
+    labels = row.texts("choices", "label")
+    return Question(
+        str(row["id"]), row.text("question"), row.texts("choices", "text"), row.index("answerKey", labels), labels
+    )
 
 
 PARTS: Mapping[str, Callable[[Source, Words], list[Task]]] = {

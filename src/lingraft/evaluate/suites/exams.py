@@ -40,8 +40,8 @@ def _question(row: Row) -> Question:
         labels, options, text, key = row.texts("labels"), row.texts("choices"), row.text("question"), "answer"
     else:
         asked = row.below("question")
-        choices = asked.below("choices")
-        labels, options, text, key = choices.texts("label"), choices.texts("text"), asked.text("stem"), "answerKey"
+        labels, options = asked.texts("choices", "label"), asked.texts("choices", "text")
+        text, key = asked.text("stem"), "answerKey"
     if len(labels) != len(options):
         raise row.wrong(f"has {len(labels)} labels and {len(options)} options")
     return Question(str(row["id"]), text, options, row.index(key, labels), labels)

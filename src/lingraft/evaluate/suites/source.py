@@ -69,11 +69,19 @@ class Row(dict[str, Any]):
             raise self.wrong(f'has no text in "{column}" ({text!r})')
         return text
 
-    def texts(self, column: str) -> tuple[str, ...]:
-        """The texts of a column that is a list, as they stand there."""
+    def texts(self, column: str, name: str | None = None) -> tuple[str, ...]:
+        """The texts of a column that is a list, as they stand there.
+
+        With `name`, those of that name in a list of objects, or in an object of lists, as the hub may have it.
+        """
         texts = self[column]
+        if name is not None and isinstance(texts, Mapping):
+            texts = texts.get(name)
+        elif name is not None and isinstance(texts, list):
+            texts = [text.get(name) if isinstance(text, Mapping) else None for text in texts]
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            raise self.wrong(f'has no list of texts in "{column}" ({texts!r})')
+            place = column if name is None else f"{column}.{name}"
+            raise self.wrong(f'has no list of texts in "{place}" ({self[column]!r})')
         return tuple(texts)
 
     def below(self, column: str) -> "Row":

@@ -48,6 +48,7 @@ def _items(row: Row, words: Words) -> Iterator[Item]:
     for asked in row.get("qas", [row]):
         about = Row(asked, row.where, row.number)
         answers = about["answers"]
-        texts = about.texts("answers") if isinstance(answers, list) else about.below("answers").texts("text")
+        are_texts = isinstance(answers, list) and all(isinstance(answer, str) for answer in answers)
+        texts = about.texts("answers", None if are_texts else "text")
         context = f"{words.text}: {paragraph}\n{words.question}: {about.text('question')}\n{words.answer}:"
         yield Item(str(about["id"]), context, tuple(f"{words.space}{text.strip()}" for text in texts), 0, paragraph)
