@@ -331,6 +331,27 @@ MADE = {
 """By suite; translation and the starter tasks have no columns."""
 
 OTHERS = {
+    "hucopa": Made(
+        "hu",
+        [
+            Part(
+                "HuCoPA.train",
+                "NYTK/HuCoPA",
+                "default",
+                "train",
+                [{**row, "label": str(row["label"] + 1)} for row in _XCOPA],
+                "label",
+            ),
+            Part(
+                "HuCoPA.val",
+                "NYTK/HuCoPA",
+                "default",
+                "validation",
+                [{**_xcopa(n, f"Péter {n} könyvet vett."), "label": str(1 + n % 2)} for n in range(3)],
+                "label",
+            ),
+        ],
+    ),
     "mmmlu": Made(
         "pt",
         [
@@ -371,7 +392,7 @@ OTHERS = {
         num_examples=1,
     ),
 }
-"""What the knowledge suite reads beside Global-MMLU."""
+"""What suites read in other forms: HuCOPA, and the knowledge suite beside Global-MMLU."""
 
 
 def save(made: Made, folder: Path) -> Path:

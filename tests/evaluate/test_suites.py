@@ -23,12 +23,12 @@ from lingraft.evaluate.suites.words import WRITTEN, Words, native
 from lingraft.evaluate.task import Item, Task
 
 ALL = {**MADE, **OTHERS}
-BENCHMARKS = ("mmmlu", "ceval", "cmmlu")
+SUITE_OF = {"mmmlu": "knowledge", "ceval": "knowledge", "cmmlu": "knowledge", "hucopa": "xcopa"}
 CHINESE = Words("zh", "因为", "所以", "问题", "答案", "文本", "句子", "对吧", "是", "不是", "另外")
 
 
 def load(name: str, made: Made, folder: Path | None, words: Words | None = None) -> list[Task]:
-    function = resolve(SUITES, "knowledge" if name in BENCHMARKS else name, "suite")
+    function = resolve(SUITES, SUITE_OF.get(name, name), "suite")
     language = find(made.language)
     return function(Source(language, folder), words or native(language, {}) or WRITTEN["en"], **made.options)
 
@@ -76,9 +76,8 @@ def test_a_suite_is_the_same_each_time_and_whole(name: str, tmp_path: Path) -> N
     tasks = load(name, ALL[name], folder)
     assert [task.identity() for task in load(name, ALL[name], folder)] == [task.identity() for task in tasks]
     assert len({task.name for task in tasks}) == len(tasks) >= 1
-    suite = "knowledge" if name in BENCHMARKS else name
     for task in tasks:
-        assert task.suite == suite
+        assert task.suite == SUITE_OF.get(name, name)
         assert task.items
         assert task.title
         assert "http" in task.source
@@ -176,6 +175,13 @@ def test_every_prompt_reads_as_it_was_meant(tmp_path: Path) -> None:
     assert (lambada.context, lambada.answers) == ("Ann had 2 boats.\n\nBen sold 2; the last of them was a", (" boat",))
     arc = tasks_of("english", tmp_path / "english")["english-arc-letters"].items
     assert arc[0].solved == "Question: Who has 0?\n1. 0 suns\n2. 0 moons\n3. 0 stars\n4. 0 seas\nAnswer: 3"
+
+
+def test_hucopa_asks_what_has_labels_and_says_so(tmp_path: Path) -> None:
+    (task,) = load("hucopa", OTHERS["hucopa"], save(OTHERS["hucopa"], tmp_path))
+    assert (task.title, task.items[3].gold, len(task.shots)) == ("HuCOPA", 1, 3)
+    assert task.items[0].solved == "Kadın 2 kez güldü, mert i̇p 0 kez koptu."
+    assert task.notes == ("The labels of the test part are not public: the train part is asked.",)
 
 
 def test_connectors_have_the_comma_of_their_language() -> None:
@@ -441,6 +447,7 @@ DATA = os.environ.get("LINGRAFT_DATA")
         ("exams", "bench/exams", "hu", (1297, 1295), (261, 261)),
         ("exams", "bench/exams", "tr", (977, 975), (240, 240)),
         ("xcopa", "bench/xcopa", "tr", (500,), (100,)),
+        ("xcopa", "bench/hulu", "hu", (400,), (100,)),
         ("xquad", "bench/xquad", "en", (1093,), (5,)),
         ("xquad", "bench/xquad", "tr", (1093,), (5,)),
         ("xquad", "bench/xquad", "hi", (1093,), (5,)),
