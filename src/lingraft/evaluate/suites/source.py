@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,12 @@ class Row(dict[str, Any]):
         return Row(self[column], self.where, self.number)
 
     def index(self, column: str, labels: Sequence[str]) -> int:
-        """Which of the labels stands in a column: by its name, or else by its place from 0."""
+        """Which of the labels stands in a column: by its name, or by its place from 0 where names are no numbers."""
         label = str(self[column]).strip()
         if label in labels:
             return labels.index(label)
-        if isinstance(self[column], int) and 0 <= self[column] < len(labels):
-            return self[column]
+        if label.isdecimal() and int(label) < len(labels) and not any(name.isdecimal() for name in labels):
+            return int(label)
         raise self.wrong(f'has {label!r} as "{column}", which is none of {", ".join(labels)}')
 
 
@@ -107,7 +108,7 @@ class Source:
     language: Language
     folder: Path | None = None
 
-    @property
+    @cached_property
     def codes(self) -> dict[str, str]:
         """How data sets call the language: `{iso1}` pl, `{iso3}` pol, `{flores}` pol_Latn, `{name}` Polish."""
         found = langcodes.Language.get(self.language.tag)

@@ -1,6 +1,7 @@
 """The few words that prompts are made of, in the languages they have been written in by hand."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import langcodes
 
@@ -29,7 +30,7 @@ class Words:
     also: str
     """As in "Anna sleeps. Also, she snores.": neither followed nor denied."""
 
-    @property
+    @cached_property
     def space(self) -> str:
         """What stands between a word of the prompt and the answer."""
         return " " if find(self.tag).spaces else ""
