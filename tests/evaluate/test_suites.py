@@ -401,7 +401,7 @@ def test_what_is_wrong_with_a_row_is_said(name: str, column: str, value: Any, wh
 @pytest.mark.parametrize("label", [0, "0"])
 def test_a_number_is_a_place_only_where_labels_are_no_numbers(label: Any, tmp_path: Path) -> None:
     made = with_value(MADE["belebele"], "correct_answer_num", 0, label)
-    with pytest.raises(InputError, match='row 2 has \'0\' as "correct_answer_num", which is none of 1, 2, 3, 4'):
+    with pytest.raises(InputError, match="row 2 has '0' as \"correct_answer_num\", which is none of 1, 2, 3, 4"):
         load("belebele", made, save(made, tmp_path))
     made = with_value(MADE["xnli"], "label", 0, label)
     (by_place,) = load("xnli", made, save(made, tmp_path / "place"))
