@@ -84,6 +84,27 @@ def test_examples_of_the_same_topic_stand_before_an_item(loaded: Loaded, monkeyp
         assert answer.logprobs == pytest.approx([one.logprob for one in of_item], abs=1e-5)
 
 
+def test_in_a_conversation_an_answer_begins_without_a_space(tiny_base: Path) -> None:
+    loaded = load(tiny_base)
+    loaded.tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    shot = Item("shot", "Who sings?", (" Ann", " Ben"), 1)
+    item = Item("0", "Who sleeps?", (" Ann", " the horse"))
+    task = made([item], "choice", [shot], chat=True, metrics=("accuracy", "accuracy_sum"))
+    (answer,) = harness.answer(loaded, task, context_tokens=128)
+    context = "[user]Who sings?[assistant]Ben[user]Who sleeps?[assistant]"
+    (slow,) = score(
+        loaded.model,
+        loaded.tokenizer,
+        [Question(context, ("Ann", "the horse"))],
+        context_tokens=128,
+        bos=False,
+        special_tokens=True,
+    )
+    assert answer.logprobs == pytest.approx([one.logprob for one in slow], abs=1e-5)
+    by_byte = [one.logprob / one.bytes for one in slow]
+    assert answer.counts["accuracy"][0] == float(by_byte[0] > by_byte[1])
+
+
 def test_fewer_examples_are_fewer_of_every_topic() -> None:
     shots = [Item(f"{topic}{n}", f"{topic}{n}", ("x",), topic=topic) for topic in "abb" for n in range(3)]
     task = made([Item("i", "i", ("x",), topic="a")], "write", shots)

@@ -166,10 +166,22 @@ def run(asked: Asked, tasks: dict[str, Any], *, chat: bool = False) -> dict[str,
 def _configured(task: Task, name: str) -> ConfigurableTask:
     """The task in the harness's form."""
 
-    def rows(items: Sequence[Any]) -> datasets.Dataset:
+    def rows(items: Sequence[Item]) -> datasets.Dataset:
         return datasets.Dataset.from_list(
-            [{"context": i.context, "options": list(i.options), "gold": i.gold, "first": i.answers[0]} for i in items]
+            [
+                {
+                    "context": item.context,
+                    "options": [said(option) for option in item.options],
+                    "gold": item.gold,
+                    "first": said(item.answers[0]),
+                }
+                for item in items
+            ]
         )
+
+    def said(answer: str) -> str:
+        # A turn of a conversation begins without a space.
+        return answer.lstrip(" ") if task.chat else answer
 
     config: dict[str, Any] = {
         "task": name,
@@ -202,8 +214,7 @@ def _configured(task: Task, name: str) -> ConfigurableTask:
 
 def _choice(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
     logprobs = [response[0][0] for response in sample["resps"]]
-    # Of options that are beginnings the one end is scored, so its length is that of every option.
-    sizes = [len(text.encode()) for text in item.answers] * (len(item.options) // len(item.answers))
+    sizes = [len(answer.encode()) for _, answer in sample["arguments"]]
     by_sum = _best(logprobs)
     chosen = _best([logprob / size for logprob, size in zip(logprobs, sizes, strict=True)]) if task.by_bytes else by_sum
     counts = {"accuracy": right(chosen == item.gold), "accuracy_sum": right(by_sum == item.gold)}
@@ -218,7 +229,7 @@ def _choice(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Ans
 
 def _predicted(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
     (logprob, is_greedy) = sample["resps"][0][0]
-    size = len(item.answers[0].encode())
+    size = len(sample["arguments"][0][1].encode())
     counts = {"accuracy": right(is_greedy), "bits_per_byte": [-logprob / math.log(2), float(size)]}
     return Answer(
         item.id,
