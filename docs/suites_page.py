@@ -66,11 +66,11 @@ class Told:
 
 def options(function: Any) -> str:
     """A table of a suite's own options."""
-    rows = [
-        f"| `{name}` | `{parameter.default}` |"
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    ]
+    rows = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            default = "needed" if parameter.default is parameter.empty else f"`{parameter.default}`"
+            rows.append(f"| `{name}` | {default} |")
     return "\n".join(["| option | default |", "|---|---|", *rows]) if rows else ""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.registry import resolve
 from lingraft.corpus.language import find
 from lingraft.evaluate.metrics import METRICS
-from lingraft.evaluate.suites import SUITES
+from lingraft.evaluate.suites import SUITES, loading
+from lingraft.evaluate.suites.loading import Wanted
 from lingraft.evaluate.suites.source import NoDataError, Source
 from lingraft.evaluate.suites.words import WRITTEN, Words, native
 from lingraft.evaluate.task import Item, Task
@@ -47,8 +49,8 @@ def with_id(items: tuple[Item, ...], name: str) -> Item:
 
 
 def test_every_suite_has_data_here() -> None:
-    assert set(MADE) | {"starter", "translation"} == set(SUITES)
-    assert len(SUITES) == 14
+    assert set(MADE) | {"starter", "translation", "harness"} == set(SUITES)
+    assert len(SUITES) == 15
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -324,6 +326,23 @@ def test_english_has_the_parts_that_are_there(tmp_path: Path) -> None:
         assert task.notes[-1].startswith("belebele is left out: there is no English in this suite's data: no eng_Latn")
     with pytest.raises(NoDataError, match=r"none of the parts is there\. lambada is left out: (.|\n)*arc is left out"):
         load("english", MADE["english"], tmp_path)
+
+
+def test_what_has_no_prompt_is_asked_once(tmp_path: Path) -> None:
+    both = ("native", "english")
+    save(MADE["english"], tmp_path)
+    named = [task.name for task in loading.load(Wanted("english", tmp_path, prompts=both), find("pl"))]
+    assert named == ["english-lambada", "english-xquad", "english-arc-letters", "english-arc-options"]
+    # Of a language without prompts only what is asked in English says so.
+    (story,) = loading.load(Wanted("xstorycloze", save(swahili("xstorycloze", "swa"), tmp_path)), find("sw"))
+    assert (story.name, story.notes) == ("xstorycloze", ())
+    (xcopa,) = loading.load(Wanted("xcopa", save(swahili("xcopa", "swa"), tmp_path)), find("sw"))
+    assert xcopa.name == "xcopa@en"
+    assert xcopa.notes == ("There are no prompts in Swahili yet: it is asked in English.",)
+
+
+def swahili(name: str, code: str) -> Made:
+    return Made("sw", [replace(part, file=code + part.file[3:]) for part in MADE[name].parts])
 
 
 @pytest.mark.parametrize("name", ALL)

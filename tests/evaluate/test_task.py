@@ -86,7 +86,10 @@ def test_examples_of_the_same_topic_stand_before_an_item(loaded: Loaded, monkeyp
 
 def test_in_a_conversation_an_answer_begins_without_a_space(tiny_base: Path) -> None:
     loaded = load(tiny_base)
-    loaded.tokenizer.chat_template = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+    loaded.tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
     shot = Item("shot", "Who sings?", (" Ann", " Ben"), 1)
     item = Item("0", "Who sleeps?", (" Ann", " the horse"))
     task = made([item], "choice", [shot], chat=True, metrics=("accuracy", "accuracy_sum"))

@@ -52,9 +52,10 @@ class Task:
     language: str
     """BCP 47 tag of the language that is tested."""
     prompt_language: str
-    kind: Literal["choice", "write", "predict"]
+    """That of the words around an item; where there are none, that of the items."""
+    kind: Literal["choice", "write", "predict", "harness"]
     """Whether the likeliest of the options is taken, a text is written, or the one answer is what greedy decoding
-    writes."""
+    writes; or the harness knows by itself."""
     items: tuple[Item, ...]
     shots: tuple[Item, ...] = ()
     """Solved examples that stand before every item, from a part of the data that is not asked."""
@@ -69,6 +70,12 @@ class Task:
     """Whether items are put to the model in its chat template."""
     source: str = ""
     """The paper, and where the data comes from."""
+    harness: str = ""
+    """The name, or the YAML file, of a task that the harness defines: it has no items here."""
+    definition: str = ""
+    """What stands in that file; empty for a name."""
+    most_items: int | None = None
+    """Of a task that the harness defines."""
     notes: tuple[str, ...] = ()
     """What a reader of the figure has to know: items left out, a dev split asked for want of a test."""
 
@@ -85,6 +92,8 @@ class Task:
 
     def reduced(self, num_items: int | None, num_shots: int | None) -> "Task":
         """With at most so many items, evenly spread, and the first of the shots of every topic."""
+        if self.kind == "harness":
+            return replace(self, most_items=num_items)
         items = self.items
         if num_items is not None and num_items < len(items):
             items = tuple(items[index * len(items) // num_items] for index in range(num_items))
@@ -92,9 +101,16 @@ class Task:
         return replace(self, items=items, shots=shots)
 
     def by_topic(self) -> "dict[str, Task]":
-        """The items and shots of each topic, as tasks."""
-        topics = dict.fromkeys(item.topic for item in self.items)
-        return {topic: replace(self, items=_of(topic, self.items), shots=_of(topic, self.shots)) for topic in topics}
+        """The items and shots of each topic, as tasks with the topic in their name."""
+        return {
+            topic: replace(
+                self,
+                name=f"{self.name}/{topic}" if topic else self.name,
+                items=_of(topic, self.items),
+                shots=_of(topic, self.shots),
+            )
+            for topic in dict.fromkeys(item.topic for item in self.items)
+        }
 
 
 @dataclass(frozen=True)

@@ -17,5 +17,6 @@ SUITES: Mapping[str, str] = {
     "knowledge": "lingraft.evaluate.suites.knowledge:knowledge",
     "lambada": "lingraft.evaluate.suites.lambada:lambada",
     "english": "lingraft.evaluate.suites.english:english",
+    "harness": "lingraft.evaluate.suites.harness_tasks:harness",
 }
 """Name -> "module:function"."""

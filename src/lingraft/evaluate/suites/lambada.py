@@ -26,7 +26,7 @@ def lambada(source: Source, words: Words) -> list[Task]:
             "lambada",
             "LAMBADA",
             source.language.tag,
-            words.tag,
+            source.language.tag,
             "predict",
             tuple(_item(row) for row in rows),
             metrics=("accuracy", "bits_per_byte"),

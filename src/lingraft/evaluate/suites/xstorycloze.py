@@ -29,7 +29,7 @@ def xstorycloze(source: Source, words: Words) -> list[Task]:
             "xstorycloze",
             "XStoryCloze",
             source.language.tag,
-            words.tag,
+            source.language.tag,
             "choice",
             items,
             without_overlap(shots, items),

@@ -28,7 +28,7 @@ def xwinograd(source: Source, words: Words) -> list[Task]:
             "xwinograd",
             "XWinograd",
             source.language.tag,
-            words.tag,
+            source.language.tag,
             "choice",
             tuple(_item(row) for row in rows),
             by_bytes=False,
