@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def test_fewer_examples_are_fewer_of_every_topic() -> None:
     shots = [Item(f"{topic}{n}", f"{topic}{n}", ("x",), topic=topic) for topic in "abb" for n in range(3)]
     task = made([Item("i", "i", ("x",), topic="a")], "write", shots)
     assert [shot.id for shot in task.reduced(None, 2).shots] == ["a0", "a1", "b0", "b1"]
-    assert task.reduced(None, None) == task
+    assert (task.most_shots, task.reduced(None, 2).most_shots) == (6, 2)
+    assert [shot.id for shot in replace(task, num_shots=1).reduced(None, None).shots] == ["a0", "b0"]
     assert list(task.by_topic()) == ["a"]
 
 

@@ -58,9 +58,11 @@ class Task:
     writes; or the harness knows by itself."""
     items: tuple[Item, ...]
     shots: tuple[Item, ...] = ()
-    """Solved examples that stand before every item, from a part of the data that is not asked."""
+    """Solved examples that can stand before every item, from a part of the data that is not asked."""
     metrics: tuple[str, ...] = ("accuracy",)
     """The first is the headline."""
+    num_shots: int = 5
+    """How many of the shots stand there unless another number is asked for; where there are topics, of each."""
     by_bytes: bool = True
     """Whether the likelihood of an option is divided by its length in bytes; not where options are letters."""
     stop: tuple[str, ...] = ("\n",)
@@ -91,14 +93,19 @@ class Task:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def reduced(self, num_items: int | None, num_shots: int | None) -> "Task":
-        """With at most so many items, evenly spread, and the first of the shots of every topic."""
+        """With at most so many items, evenly spread, and so many of the first shots of every topic."""
         if self.kind == "harness":
             return replace(self, most_items=num_items)
         items = self.items
         if num_items is not None and num_items < len(items):
             items = tuple(items[index * len(items) // num_items] for index in range(num_items))
-        shots = self.shots if num_shots is None else tuple(_first(self.shots, num_shots))
-        return replace(self, items=items, shots=shots)
+        shots = _first(self.shots, self.num_shots if num_shots is None else num_shots)
+        return replace(self, items=items, shots=tuple(shots))
+
+    @property
+    def most_shots(self) -> int:
+        """Solved examples before an item, at most."""
+        return max(Counter(shot.topic for shot in self.shots).values(), default=0)
 
     def by_topic(self) -> "dict[str, Task]":
         """The items and shots of each topic, as tasks with the topic in their name."""

@@ -15,7 +15,8 @@ def belebele(source: Source, words: Words) -> list[Task]:
 
     Languages: 122, by their FLORES-200 codes
     Metric: accuracy of the likeliest letter (as the paper asks), and of the likeliest option
-    Shots: there is one part only; the first question about each of the first five articles, which are not asked
+    Shots: five; there is one part only, so the first question about each of the first five articles, none of which is
+    asked
     Files: `{flores}` with flores_passage, question, mc_answer1 to mc_answer4, correct_answer_num (1 to 4), link and
     question_number
     Hub: facebook/belebele, `{flores}`

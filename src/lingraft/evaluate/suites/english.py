@@ -21,7 +21,7 @@ def english(source: Source, words: Words) -> list[Task]:
 
     Languages: en
     Metric: that of each; of ARC-Easy accuracy of the likeliest letter, and of the likeliest option
-    Shots: as of each; of ARC-Easy from validation
+    Shots: as of each; of ARC-Easy five by default, from validation
     Files: those of each in a folder of its name: `lambada/eng`, `xquad/eng`, `belebele/eng_Latn`; `arc/test`,
     `arc/validation` with id, question, choices.text, choices.label and answerKey. A part without files is left out
     Hub: those of each; allenai/ai2_arc, `ARC-Easy`

@@ -15,7 +15,7 @@ def exams(source: Source, words: Words) -> list[Task]:
 
     Languages: ar bg de es fr hr hu it lt mk pl pt sq sr tr vi
     Metric: accuracy of the likeliest letter, and of the likeliest option (Hardalov et al. 2020 fine-tune a classifier)
-    Shots: from dev
+    Shots: five by default; from dev
     Files: `{iso3}.test`, `{iso3}.dev` with id, question, choices, labels and answer (a letter), or the hub's columns
     Hub: mhardalov/exams, `multilingual` (the rows of the language): question.stem, question.choices, answerKey
     """

@@ -16,7 +16,7 @@ def pawsx(source: Source, words: Words) -> list[Task]:
 
     Languages: de en es fr ja ko zh
     Metric: accuracy by likelihood
-    Shots: from validation (dev), one of each label after another
+    Shots: none by default; from validation (dev), one of each label after another
     Files: `{iso1}/test_2k`, `{iso1}/dev_2k` with id, sentence1, sentence2 and label (1: they say the same)
     Hub: google-research-datasets/paws-x, `{iso1}`
     """
@@ -40,6 +40,7 @@ def pawsx(source: Source, words: Words) -> list[Task]:
             "choice",
             items,
             taking_turns(without_overlap(shots, items)),
+            num_shots=0,
             by_bytes=False,
             source=PAPER,
             notes=tuple(notes),

@@ -28,7 +28,7 @@ def sib(source: Source, words: Words, *, topics: dict[str, str] | None = None) -
 
     Languages: 205, by their FLORES-200 codes
     Metric: accuracy by likelihood
-    Shots: from train, one of each topic after another
+    Shots: seven by default; from train, one of each topic after another
     Files: `{flores}/test`, `{flores}/train` with index_id, category and text
     Hub: Davlan/sib200, `{flores}`
     """
@@ -65,6 +65,7 @@ def sib(source: Source, words: Words, *, topics: dict[str, str] | None = None) -
             "choice",
             items,
             taking_turns(without_overlap(shots, items)),
+            num_shots=len(LABELS),
             by_bytes=False,
             source=PAPER,
             notes=("The topics have English names: `topics` can give others.",) if is_english else (),

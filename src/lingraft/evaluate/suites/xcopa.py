@@ -18,7 +18,7 @@ def xcopa(source: Source, words: Words) -> list[Task]:
 
     Languages: et ht id it qu sw ta th tr vi zh; hu as HuCOPA
     Metric: accuracy by likelihood per byte, and by likelihood
-    Shots: from val; of HuCOPA train is asked, as the labels of test are not public
+    Shots: none by default; from val. Of HuCOPA train is asked, as the labels of test are not public
     Files: `{iso3}.test`, `{iso3}.val` with idx, premise, choice1, choice2, question (cause, effect) and label (0, 1);
     of HuCOPA `HuCoPA.train`, `HuCoPA.val`, where the label is 1 or 2
     Hub: cambridgeltl/xcopa, `{iso1}`; NYTK/HuCoPA
@@ -45,7 +45,8 @@ def xcopa(source: Source, words: Words) -> list[Task]:
             "choice",
             items,
             without_overlap(shots, items),
-            ("accuracy", "accuracy_sum"),
+            num_shots=0,
+            metrics=("accuracy", "accuracy_sum"),
             source=paper,
             notes=notes,
         )

@@ -17,7 +17,7 @@ def xnli(source: Source, words: Words) -> list[Task]:
 
     Languages: ar bg de el en es fr hi ru sw th tr ur vi zh
     Metric: accuracy by likelihood
-    Shots: from validation, one of each label after another
+    Shots: none by default; from validation, one of each label after another
     Files: `{iso3}.test`, `{iso3}.validation` with premise, hypothesis and label (0 to 2, or its name)
     Hub: facebook/xnli, `{iso1}`
     """
@@ -44,6 +44,7 @@ def xnli(source: Source, words: Words) -> list[Task]:
             "choice",
             items,
             taking_turns(without_overlap(shots, items)),
+            num_shots=0,
             by_bytes=False,
             source=PAPER,
         )

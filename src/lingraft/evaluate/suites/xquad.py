@@ -16,8 +16,8 @@ def xquad(source: Source, words: Words) -> list[Task]:
 
     Languages: ar de el en es hi ro ru th tr vi zh; any other in files
     Metric: F1 of words against the nearest of the answers, and exact match, both without case and punctuation
-    Shots: there is one part only; the first question about every second of the first ten paragraphs, which make two
-    articles and are not asked
+    Shots: five; there is one part only, so the first question about every second of the first ten paragraphs, which
+    make two articles and are not asked
     Files: `{iso3}` with id, context, question and answers, or context and qas, a list of these
     Hub: google/xquad, `xquad.{iso1}`: answers.text
     """

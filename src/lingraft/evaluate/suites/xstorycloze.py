@@ -14,7 +14,7 @@ def xstorycloze(source: Source, words: Words) -> list[Task]:
 
     Languages: ar en es eu hi id my ru sw te zh
     Metric: accuracy by likelihood per byte, and by likelihood (as the paper)
-    Shots: from train
+    Shots: none by default; from train
     Files: `{iso3}.eval`, `{iso3}.train` with story_id, input_sentence_1 to input_sentence_4, sentence_quiz1,
     sentence_quiz2 and answer_right_ending (1 or 2)
     Hub: juletxara/xstory_cloze, `{iso1}`
@@ -33,7 +33,8 @@ def xstorycloze(source: Source, words: Words) -> list[Task]:
             "choice",
             items,
             without_overlap(shots, items),
-            ("accuracy", "accuracy_sum"),
+            num_shots=0,
+            metrics=("accuracy", "accuracy_sum"),
             source=PAPER,
         )
     ]
