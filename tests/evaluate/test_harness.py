@@ -150,7 +150,7 @@ def test_a_chat_is_asked_in_its_template(tiny_base: Path) -> None:
     lm = Asked(Loaded(model.eval(), tokenizer), context_tokens=128, chat=True)
     samples = harness.run(lm, {"toy": harness.configured(choice(chat=True))}, chat=True)["toy"]
     context, answer = samples[0]["arguments"][0]
-    assert context.startswith(f"{tokenizer.bos_token}[user] A narrow path\n[assistant]  leads on.")
+    assert context.startswith(f"{tokenizer.bos_token}[user] A narrow path\n[assistant] leads on.")
     assert context.endswith("[user] The market opened at six, and by seven\n[assistant]")
     ids = tokenizer(context + answer, add_special_tokens=False)["input_ids"]
     assert ids.count(tokenizer.bos_token_id) == 1
