@@ -1,0 +1,106 @@
+r"""What of a text is prose: its sentences, and in them the words that say which language they are.
+
+Code, addresses and numbers are no words. A word that says nothing of the language is marked with the reason: a name
+(written with a capital inside a sentence), an abbreviation (all capitals), a mixed spelling (iPhone, camelCase), a
+single letter. Sentences are those of Unicode Standard Annex 29, as ICU cuts them.
+
+Models write anything, so nothing here takes more than linear time: every repetition in a pattern is possessive or
+bounded.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+import regex
+from icu4py.breakers import SentenceBreaker, WordBreaker
+
+from lingraft.corpus.language import Language
+
+SCRIPTS = {
+    "Aran": "Arab",
+    "Hans": "Hani",
+    "Hant": "Hani",
+    "Hrkt": "Hira Kana",
+    "Jpan": "Hani Hira Kana",
+    "Kore": "Hang Hani",
+}
+"""Names of ISO 15924 that Unicode has no script property for, by the scripts they are written in."""
+FENCE = "```"
+CODE_LINE = regex.compile(
+    r"^\s*+(?:(?:def|class|import|from|return|elif|else|for|while|if|try|except|with|function|public|private|const"
+    r"|let|var|SELECT|INSERT|UPDATE)\b.{0,500}[:;{(]|#include\b|//|/\*|\$ |>>> )"
+    r"|[;{}]\s*+$|^\s*+[\w.\[\]\"']{1,60}+ ?(?:[-+*/|&]?=|\(.{0,200}\)$)"
+)
+NO_PROSE = (
+    r"(?:https?://|www\.)\S++"
+    r"|[\p{Latn}\d._+-]{1,64}+@\S++"
+    r"|[@\#]\w++"
+    r"|`[^`\n]{1,200}+`"
+    r"|</?\p{Latn}[^<>\n]{0,200}+>"
+    r"|\\\p{Latn}++"
+    r"|(?<!\S)--\p{Latn}[\p{Latn}-]*+"
+    r"|\p{Latn}++(?:\.[\p{Ll}&&\p{Latn}]++)++(?![\p{L}])"
+    r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+"
+    r"|\p{Latn}++(?=\()"
+)
+BEGINS_ANEW = regex.compile(r"[.!?…:;\"„“”«»*•|\n]")
+"""Between two words: what follows may have its capital because something begins."""
+
+
+class Word(NamedTuple):
+    """A run of letters of one script."""
+
+    text: str
+    own_script: bool
+    """Whether it is written in the script of the target language."""
+    mute: str = ""
+    """Why it says nothing of the language: "name", "abbreviation", "mixed", "letter"; empty when it does."""
+    first: bool = False
+    """Whether it has a capital that it may have only because a sentence begins."""
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a text without its blocks and lines of code."""
+    for outside in text.split(FENCE)[::2]:
+        prose = "\n".join("" if CODE_LINE.search(line[:1000]) else line for line in outside.splitlines())
+        for sentence in SentenceBreaker(prose, "und"):
+            if not sentence.isspace():
+                yield sentence
+
+
+def words(sentence: str, language: Language) -> list[Word]:
+    """The words of a sentence for the target language; those of a script without spaces are cut by ICU."""
+    found: list[tuple[str, bool, bool]] = []
+    end = 0
+    for match in _pattern(language.script).finditer(sentence):
+        anew = end == 0 or BEGINS_ANEW.search(sentence, end, match.start()) is not None
+        end = match.end()
+        if match["own"] and not language.spaces:
+            found += ((piece, True, False) for piece in WordBreaker(match["own"], language.tag))
+        elif match["own"] or match["other"]:
+            found.append((match[0], bool(match["own"]), anew))
+    cased = [text for text, _, _ in found if text.lower() != text.upper()]
+    loud = sum(text.isupper() and len(text) > 1 for text in cased) * 2 > len(cased)
+    titles = sum(text[0].isupper() for text in cased) * 3 > 2 * len(cased) and len(cased) > 3
+    return [Word(text, own, *_mute(text, anew, loud, loud or titles)) for text, own, anew in found]
+
+
+def _mute(text: str, anew: bool, loud: bool, titles: bool) -> tuple[str, bool]:
+    if len(text) == 1:
+        return "letter", False
+    if text.isupper():
+        return ("", True) if loud else ("abbreviation", False)
+    if text[0].isupper():
+        return ("", True) if anew or titles else ("name", False)
+    return ("mixed", False) if any(letter.isupper() for letter in text) else ("", False)
+
+
+@cache
+def _pattern(script: str) -> regex.Pattern[str]:
+    own = "".join(rf"\p{{Script={name}}}" for name in SCRIPTS.get(script, script).split())
+    joined = r"[\p{M}\u200c\u200d]*+"
+    return regex.compile(
+        rf"(?V1){NO_PROSE}|(?P<own>(?:[{own}[\p{{L}}&&\p{{Zyyy}}]]{joined})++)"
+        rf"|(?P<other>(?:[\p{{L}}--[{own}\p{{Zyyy}}]]{joined})++)"
+    )
