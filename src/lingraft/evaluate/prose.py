@@ -15,7 +15,7 @@ from typing import NamedTuple
 import regex
 from icu4py.breakers import SentenceBreaker, WordBreaker
 
-from lingraft.corpus.language import Language
+from lingraft.corpus.language import NO_SPACES, Language
 
 SCRIPTS = {
     "Aran": "Arab",
@@ -26,6 +26,7 @@ SCRIPTS = {
     "Kore": "Hang Hani",
 }
 """Names of ISO 15924 that Unicode has no script property for, by the scripts they are written in."""
+UNSPACED = regex.compile("(?V1)[{}]".format("".join(rf"\p{{Script={name}}}" for name in NO_SPACES if name not in SCRIPTS)))
 FENCE = "```"
 CODE_LINE = regex.compile(
     r"^\s*+(?:(?:def|class|import|from|return|elif|else|for|while|if|try|except|with|function|public|private|const"
@@ -44,7 +45,8 @@ NO_PROSE = (
     r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+"
     r"|\p{Latn}++(?=\()"
 )
-BEGINS_ANEW = regex.compile(r"[.!?…:;\"„“”«»*•|\n]")
+SPOKEN = regex.compile(r"[\p{L}\p{N}]")
+BEGINS_ANEW = regex.compile(r"[.!?…:;*•|\n]")
 """Between two words: what follows may have its capital because something begins."""
 
 
@@ -69,25 +71,33 @@ def sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
+def running_words(text: str) -> list[str]:
+    """Every word and number of a text in its order, code or not, without case."""
+    return [piece.casefold() for piece in WordBreaker(text, "und") if SPOKEN.search(piece)]
+
+
 def words(sentence: str, language: Language) -> list[Word]:
-    """The words of a sentence for the target language; those of a script without spaces are cut by ICU."""
+    """The words of a sentence; those of scripts without spaces are cut by ICU."""
     found: list[tuple[str, bool, bool]] = []
     end = 0
     for match in _pattern(language.script).finditer(sentence):
         anew = end == 0 or BEGINS_ANEW.search(sentence, end, match.start()) is not None
         end = match.end()
-        if match["own"] and not language.spaces:
-            found += ((piece, True, False) for piece in WordBreaker(match["own"], language.tag))
-        elif match["own"] or match["other"]:
-            found.append((match[0], bool(match["own"]), anew))
-    cased = [text for text, _, _ in found if text.lower() != text.upper()]
-    loud = sum(text.isupper() and len(text) > 1 for text in cased) * 2 > len(cased)
-    titles = sum(text[0].isupper() for text in cased) * 3 > 2 * len(cased) and len(cased) > 3
+        own = match["own"] is not None
+        if not own and match["other"] is None:
+            continue
+        if UNSPACED.search(match[0]):
+            found += ((piece, own, False) for piece in WordBreaker(match[0], "und"))
+        else:
+            found.append((match[0], own, anew))
+    # Where most words have capitals, a capital does not tell a name.
+    loud = sum(text.isupper() and len(text) > 1 for text, _, _ in found) * 2 > len(found)
+    titles = len(found) > 3 and sum(text[0].isupper() for text, _, _ in found) * 3 > 2 * len(found)
     return [Word(text, own, *_mute(text, anew, loud, loud or titles)) for text, own, anew in found]
 
 
 def _mute(text: str, anew: bool, loud: bool, titles: bool) -> tuple[str, bool]:
-    if len(text) == 1:
+    if len(text) == 1 and not UNSPACED.match(text):
         return "letter", False
     if text.isupper():
         return ("", True) if loud else ("abbreviation", False)

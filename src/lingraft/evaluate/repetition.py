@@ -41,6 +41,7 @@ def loops(text: str) -> bool:
             length = border[length - 1]
         border.append(length + (backwards[at] == backwards[length]))
         size = at + 1
-        if size >= LOOP_CHARACTERS and LOOP_TIMES * (size - border[-1]) <= size:
+        # The space between two passages is not there after the last.
+        if size >= LOOP_CHARACTERS and LOOP_TIMES * (size - border[-1]) <= size + 1:
             return True
     return False
