@@ -25,7 +25,7 @@ from lingraft.corpus.language import Language
 
 from . import prose, repetition
 from .repetition import NGrams
-from .word_language import WORD, WordLanguages
+from .word_language import WordLanguages
 
 DISTINCT_SIZES = (1, 2, 3)
 REPEATED_SIZE = 4
@@ -56,15 +56,13 @@ class Written:
         return sum(map(len, self.switched))
 
 
-def describe(
-    outputs: Sequence[str], prompts: Sequence[str], words: WordLanguages, language: Language
-) -> list[Written]:
+def describe(outputs: Sequence[str], prompts: Sequence[str], words: WordLanguages, language: Language) -> list[Written]:
     """What can be counted of each output, after the prompt of the same place."""
     return [_describe(output, prompt, words, language) for output, prompt in zip(outputs, prompts, strict=True)]
 
 
 def _describe(output: str, prompt: str, words: WordLanguages, language: Language) -> Written:
-    asked = {word.casefold() for word in WORD.findall(prompt)}
+    asked = {word.casefold() for word in prose.letter_runs(prompt)}
     sentences = in_target = num_words = 0
     switched: list[tuple[str, ...]] = []
     for sentence in prose.sentences(output):

@@ -26,26 +26,37 @@ SCRIPTS = {
     "Kore": "Hang Hani",
 }
 """Names of ISO 15924 that Unicode has no script property for, by the scripts they are written in."""
-UNSPACED = regex.compile("(?V1)[{}]".format("".join(rf"\p{{Script={name}}}" for name in NO_SPACES if name not in SCRIPTS)))
+UNSPACED = regex.compile(
+    "(?V1)[{}]".format("".join(rf"\p{{Script={name}}}" for name in NO_SPACES if name not in SCRIPTS))
+)
 FENCE = "```"
+INLINE_CODE = regex.compile(r"`[^`\n]{1,200}+`")
 CODE_LINE = regex.compile(
-    r"^\s*+(?:(?:def|class|import|from|return|elif|else|for|while|if|try|except|with|function|public|private|const"
-    r"|let|var|SELECT|INSERT|UPDATE)\b.{0,500}[:;{(]|#include\b|//|/\*|\$ |>>> )"
-    r"|[;{}]\s*+$|^\s*+[\w.\[\]\"']{1,60}+ ?(?:[-+*/|&]?=|\(.{0,200}\)$)"
+    r"^\s*+(?:import [\w.]+$|from [\w.]{1,60}+ import\b|#include\b|//|/\*|\$ |>>> |(?i:select)\b.{1,500}\b(?i:from)\b"
+    r"|[\w.\[\]\"']{1,60}+ ?[-+*/|&]?=(?!.*[.!?…]$)|[\w.]{1,60}+\(.{0,200}\)$"
+    r"|(?:def|class|elif|else|for|while|if|try|except|with|function|public|private|const|let|var)\b.{0,500}[:;{(]\s*+$)"
+    r"|[;{}]\s*+$"
 )
 NO_PROSE = (
     r"(?:https?://|www\.)\S++"
     r"|[\p{Latn}\d._+-]{1,64}+@\S++"
     r"|[@\#]\w++"
-    r"|`[^`\n]{1,200}+`"
     r"|</?\p{Latn}[^<>\n]{0,200}+>"
     r"|\\\p{Latn}++"
     r"|(?<!\S)--\p{Latn}[\p{Latn}-]*+"
-    r"|\p{Latn}++(?:\.[\p{Ll}&&\p{Latn}]++)++(?![\p{L}])"
-    r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+"
+    # Paths, names of files and hosts, calls.
+    r"|(?<!\w)(?:\.{0,2}/[\w.-]{1,64}+){2,20}+"
+    r"|(?<!\w)[\w.-]{1,64}+(?:/[\w.-]{1,64}+){1,20}+(?:/(?!\w)|(?<=/.{1,80}/.{1,64}))"
+    r"|\p{Latn}++(?:\.[\p{Ll}&&\p{Latn}]++){1,8}+(?!\p{L})"
     r"|\p{Latn}++(?=\()"
+    # Numbers and identifiers, with a unit.
+    r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+(?:[ \u00a0]?\p{Latn}{1,3}+(?!\p{L}))?"
+    # A title: in quotation marks or italics, with a capital, no whole sentence.
+    r"""|(?:["“„«‹‘]|(?<![*_])[*_])(?=\p{Lu})[^"“”„«»‹›’*_.!?\n]{1,60}+(?<!,)(?:["”“»›’]|[*_](?![*_]))"""
 )
+LETTERS = regex.compile(r"(?:\p{L}[\p{M}\u200c\u200d]*+)++")
 SPOKEN = regex.compile(r"[\p{L}\p{N}]")
+APOSTROPHE = regex.compile("['’]")
 BEGINS_ANEW = regex.compile(r"[.!?…:;*•|\n]")
 """Between two words: what follows may have its capital because something begins."""
 
@@ -61,14 +72,30 @@ class Word(NamedTuple):
     first: bool = False
     """Whether it has a capital that it may have only because a sentence begins."""
 
+    @property
+    def stem(self) -> str:
+        """Without what an apostrophe joins to it: the part before, unless that is an article."""
+        parts = APOSTROPHE.split(self.text)
+        return parts[0] if len(parts[0]) > 2 else max(parts, key=len)
+
 
 def sentences(text: str) -> Iterator[str]:
     """The sentences of a text without its blocks and lines of code."""
     for outside in text.split(FENCE)[::2]:
+        outside = INLINE_CODE.sub("0", outside)
         prose = "\n".join("" if CODE_LINE.search(line[:1000]) else line for line in outside.splitlines())
         for sentence in SentenceBreaker(prose, "und"):
             if not sentence.isspace():
                 yield sentence
+
+
+def letter_runs(text: str) -> Iterator[str]:
+    """The words of a text whatever they are, split where an apostrophe or hyphen stands."""
+    for run in LETTERS.findall(text):
+        if UNSPACED.search(run):
+            yield from WordBreaker(run, "und")
+        else:
+            yield run
 
 
 def running_words(text: str) -> list[str]:
@@ -97,7 +124,7 @@ def words(sentence: str, language: Language) -> list[Word]:
 
 
 def _mute(text: str, anew: bool, loud: bool, titles: bool) -> tuple[str, bool]:
-    if len(text) == 1 and not UNSPACED.match(text):
+    if text.isupper() and len(text) == 1:
         return "letter", False
     if text.isupper():
         return ("", True) if loud else ("abbreviation", False)
@@ -109,8 +136,11 @@ def _mute(text: str, anew: bool, loud: bool, titles: bool) -> tuple[str, bool]:
 @cache
 def _pattern(script: str) -> regex.Pattern[str]:
     own = "".join(rf"\p{{Script={name}}}" for name in SCRIPTS.get(script, script).split())
-    joined = r"[\p{M}\u200c\u200d]*+"
-    return regex.compile(
-        rf"(?V1){NO_PROSE}|(?P<own>(?:[{own}[\p{{L}}&&\p{{Zyyy}}]]{joined})++)"
-        rf"|(?P<other>(?:[\p{{L}}--[{own}\p{{Zyyy}}]]{joined})++)"
-    )
+    letters = [
+        rf"(?:[{kind}][\p{{M}}\u200c\u200d]*+)++"
+        for kind in (own + r"[\p{L}&&\p{Zyyy}]", rf"\p{{L}}--[{own}\p{{Zyyy}}]")
+    ]
+    # In parentheses and another script: how a name is written where it comes from.
+    gloss = rf"[(（](?=\P{{Ll}})[^{own}()\n]{{1,40}}+[)）]"
+    found = (rf"(?P<{name}>{run}(?:['’]{run}){{0,2}}+)" for name, run in zip(("own", "other"), letters, strict=True))
+    return regex.compile("(?V1)" + "|".join((NO_PROSE, gloss, *found)))
