@@ -54,7 +54,7 @@ NO_PROSE = (
     # A title: in quotation marks or italics, with a capital, no whole sentence.
     r"""|(?:["“„«‹‘]|(?<![*_])[*_])(?=\p{Lu})[^"“”„«»‹›’*_.!?\n]{1,60}+(?<!,)(?:["”“»›’]|[*_](?![*_]))"""
 )
-LETTERS = regex.compile(r"(?:\p{L}[\p{M}\u200c\u200d]*+)++")
+LETTERS = regex.compile(r"\p{L}[\p{L}\p{M}\u200c\u200d]*+")
 SPOKEN = regex.compile(r"[\p{L}\p{N}]")
 APOSTROPHE = regex.compile("['’]")
 BEGINS_ANEW = regex.compile(r"[.!?…:;*•|\n]")
@@ -89,13 +89,12 @@ def sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def letter_runs(text: str) -> Iterator[str]:
-    """The words of a text whatever they are, split where an apostrophe or hyphen stands."""
-    for run in LETTERS.findall(text):
-        if UNSPACED.search(run):
-            yield from WordBreaker(run, "und")
-        else:
-            yield run
+def letter_runs(text: str) -> list[str]:
+    """The words of a text whatever they are, cut where an apostrophe or hyphen stands."""
+    runs = LETTERS.findall(text)
+    if UNSPACED.search(text) is None:
+        return runs
+    return [word for run in runs for word in (WordBreaker(run, "und") if UNSPACED.search(run) else (run,))]
 
 
 def running_words(text: str) -> list[str]:

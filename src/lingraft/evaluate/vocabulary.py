@@ -19,7 +19,7 @@ ALIEN_RATIO = 8
 
 def lower(word: str, language: Language) -> str:
     """The word in lower case as its language writes it: in Turkish the capital of ı is I."""
-    if language.tag.split("-")[0] in DOTTED_I:
+    if ("I" in word or "İ" in word) and language.tag.split("-")[0] in DOTTED_I:
         word = word.replace("İ", "i").replace("I", "ı")
     return word.lower()
 
