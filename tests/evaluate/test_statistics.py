@@ -1,9 +1,12 @@
+import math
 import random
 
 import pytest
+from scipy.stats import binomtest
 
 from lingraft.evaluate import statistics
 from lingraft.evaluate.bits import Bits, bits_per_byte
+from lingraft.evaluate.metrics import METRICS, confusion, matthews_of, ratio, right
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +70,70 @@ def test_covers_the_truth_as_often_as_it_says() -> None:
         interval = statistics.bits_per_byte(records, seed=seed)
         hits += interval.low <= 2 <= interval.high
     assert 88 <= hits <= 99
+
+
+def shares(rights: list[int]) -> list[list[float]]:
+    return [right(bool(one)) for one in rights]
+
+
+def test_groups_are_resampled_as_a_whole() -> None:
+    """Ten copies of a paragraph's items say no more than one: the interval of all is that of the paragraphs."""
+    draw = random.Random(2)
+    paragraphs = [draw.randrange(2) for _ in range(30)]
+    alone = statistics.estimate(shares(paragraphs), ratio, seed=4)
+    items = [one for one in paragraphs for _ in range(10)]
+    names = [f"{number:02}" for number in range(30) for _ in range(10)]
+    assert statistics.estimate(shares(items), ratio, seed=4, groups=names) == alone
+    loose = statistics.estimate(shares(items), ratio, seed=4)
+    assert loose.high - loose.low < 0.5 * (alone.high - alone.low)
+
+
+def test_many_items_are_resampled_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = shares([1, 0, 1, 1, 0, 1, 0] * 5)
+    whole = statistics.estimate(counts, ratio, seed=1)
+    p_value = statistics.permutation_test(counts, counts[1:] + counts[:1], ratio, seed=1)
+    monkeypatch.setattr(statistics, "_AT_ONCE", 100)
+    assert statistics.estimate(counts, ratio, seed=1) == whole
+    assert statistics.permutation_test(counts, counts[1:] + counts[:1], ratio, seed=1) == p_value
+
+
+def test_mcnemar_counts_the_discordant_items() -> None:
+    first, second = [1] * 9 + [0] * 2 + [1] * 40, [0] * 9 + [1] * 2 + [1] * 40
+    assert statistics.mcnemar(first, second) == pytest.approx(binomtest(2, 11).pvalue)
+    assert statistics.mcnemar(first, first) == 1
+
+
+def test_permutation_agrees_with_the_exact_test() -> None:
+    first, second = [1] * 9 + [0] * 2 + [1] * 40, [0] * 9 + [1] * 2 + [1] * 40
+    p_value = statistics.permutation_test(shares(first), shares(second), ratio, seed=3)
+    assert p_value == pytest.approx(statistics.mcnemar(first, second), abs=0.02)
+    assert statistics.permutation_test(shares(first), shares(first), ratio, seed=3) == 1
+
+
+def test_two_models_that_differ_by_chance_are_seldom_called_different() -> None:
+    draw = random.Random(8)
+    found = 0
+    for seed in range(200):
+        first, second = ([draw.gauss(5, 2) for _ in range(40)] for _ in range(2))
+        pairs = [[[value, 1.0] for value in side] for side in (first, second)]
+        found += statistics.permutation_test(*pairs, ratio, seed=seed) < 0.05
+    assert found <= 0.06 * 200
+
+
+def test_a_metric_without_a_value_has_no_interval() -> None:
+    interval = statistics.estimate([confusion(0, 0, 2)] * 9, METRICS["matthews"].of_sums, seed=0)
+    assert all(math.isnan(value) for value in (interval.value, interval.low, interval.high))
+    p_value = statistics.permutation_test([confusion(0, 0, 2)] * 9, [confusion(0, 0, 2)] * 9, matthews_of, seed=0)
+    assert p_value == 1
+
+
+def test_holm_against_the_definition() -> None:
+    p_values = [0.01, 0.04, 0.03, 0.005]
+    assert statistics.holm(p_values) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([]) == []
+    assert statistics.holm([0.6, 0.7]) == [1.0, 1.0]
+
+
+def test_effect_size_of_shares() -> None:
+    assert statistics.cohens_h(0.65, 0.45) == pytest.approx(0.404, abs=1e-3)
+    assert statistics.cohens_h(0.5, 0.5) == 0

@@ -1,12 +1,19 @@
 """Text that a model writes: samples from fixed prompts, and how fast it writes."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList, set_seed
+
+from lingraft.core.progress import SILENT, Progress
+
+BATCH_TOKENS = 8192
+"""Prompt and answer together, of all texts that are written at once."""
+STOP_WINDOW_TOKENS = 12
+"""How far back a stop is looked for at each step."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,44 @@ def continue_prompts(
     return texts
 
 
+@torch.inference_mode()
+def write_until(
+    loaded: Loaded,
+    prompts: Sequence[str],
+    *,
+    stop: Sequence[str],
+    max_new_tokens: int,
+    context_tokens: int,
+    temperature: float = 0.0,
+    bos: bool = True,
+    special_tokens: bool = False,
+    progress: Progress = SILENT,
+) -> tuple[list[str], list[int]]:
+    """What the model writes after each prompt up to the first stop, and how many tokens of the prompt were cut.
+
+    Prompts of like length are written at once. One that is too long loses its beginning. A control token that stands
+    written in a prompt is text, unless `special_tokens` says that it is meant.
+    """
+    tokenizer = loaded.tokenizer
+    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    room = max(1, context_tokens - max_new_tokens)
+    ids, cut = [], []
+    for prompt in prompts:
+        found = tokenizer(prompt, add_special_tokens=False, split_special_tokens=not special_tokens)["input_ids"]
+        whole = [start, *found] if bos or not found else found
+        ids.append(whole[-room:])
+        cut.append(max(0, len(whole) - room))
+    texts = [""] * len(prompts)
+    progress.start("writing answers", len(prompts), "answers")
+    for batch in _of_like_length(ids, max_new_tokens):
+        for index, text in zip(
+            batch, _write(loaded, [ids[i] for i in batch], stop, max_new_tokens, temperature), strict=True
+        ):
+            texts[index] = text
+        progress.advance(len(batch))
+    return texts, cut
+
+
 def speeds(models: Mapping[str, Loaded], prompt: str, *, new_tokens: int, rounds: int = 3) -> dict[str, float]:
     """Tokens a second of greedy generation, by model: medians over rounds.
 
@@ -46,6 +91,63 @@ def speeds(models: Mapping[str, Loaded], prompt: str, *, new_tokens: int, rounds
             _greedy(loaded, prompt, new_tokens)
             rates[name].append(new_tokens / (time.perf_counter() - began))
     return {name: median(measured) for name, measured in rates.items()}
+
+
+def _of_like_length(ids: Sequence[Sequence[int]], max_new_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches, the longest first, so that memory is short at once."""
+    batch: list[int] = []
+    for index in sorted(range(len(ids)), key=lambda index: -len(ids[index])):
+        if batch and (len(batch) + 1) * (len(ids[batch[0]]) + max_new_tokens) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+class _Stop(StoppingCriteria):
+    """Ends a text as soon as it holds a stop."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str], first: int) -> None:
+        self._tokenizer, self._stop, self._first = tokenizer, stop, first
+        self._done: torch.Tensor | None = None
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        if self._done is None:
+            self._done = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        begin = max(self._first, input_ids.shape[1] - STOP_WINDOW_TOKENS)
+        open_rows = (~self._done).nonzero()[:, 0].tolist()
+        endings = self._tokenizer.batch_decode(input_ids[open_rows, begin:])
+        for row, ending in zip(open_rows, endings, strict=True):
+            if any(stop in ending for stop in self._stop):
+                self._done[row] = True
+        return self._done
+
+
+def _write(
+    loaded: Loaded, batch: Sequence[Sequence[int]], stop: Sequence[str], max_new_tokens: int, temperature: float
+) -> list[str]:
+    longest = max(map(len, batch))
+    ids_BS = torch.full((len(batch), longest), _pad(loaded) or 0, dtype=torch.long)
+    mask_BS = torch.zeros_like(ids_BS)
+    for row, ids in enumerate(batch):
+        ids_BS[row, longest - len(ids) :] = torch.tensor(ids)
+        mask_BS[row, longest - len(ids) :] = 1
+    sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
+    written = loaded.model.generate(
+        input_ids=ids_BS.to(loaded.model.device),
+        attention_mask=mask_BS.to(loaded.model.device),
+        max_new_tokens=max_new_tokens,
+        pad_token_id=_pad(loaded),
+        stopping_criteria=StoppingCriteriaList([_Stop(loaded.tokenizer, stop, longest)] if stop else []),
+        **sampling,
+    )
+    texts = loaded.tokenizer.batch_decode(written[:, longest:], skip_special_tokens=True)
+    return [_before(text, stop) for text in texts]
+
+
+def _before(text: str, stop: Sequence[str]) -> str:
+    return text[: min((text.index(end) for end in stop if end in text), default=len(text))]
 
 
 @torch.inference_mode()

@@ -70,7 +70,7 @@ class Splitter:
     space in front.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, bos: bool) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, bos: bool, special_tokens: bool = False) -> None:
         start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
         if start is None:
             raise InputError(
@@ -79,6 +79,7 @@ class Splitter:
                 remedy='Name one in tokenizer_config.json: "bos_token": "...".',
             )
         self._tokenizer, self._start, self._bos = tokenizer, start, bos
+        self._special_tokens = special_tokens
         self._pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
         self._begin_with: dict[str, tuple[int, ...]] = {}
 
@@ -93,7 +94,7 @@ class Splitter:
         encoded = self._tokenizer(
             kept + context[len(kept) :] + answer,
             add_special_tokens=False,
-            split_special_tokens=True,
+            split_special_tokens=not self._special_tokens,
             return_offsets_mapping=True,
         )
         ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
@@ -124,14 +125,17 @@ def score(
     *,
     context_tokens: int,
     bos: bool = True,
+    special_tokens: bool = False,
     progress: Progress = SILENT,
 ) -> list[list[Score]]:
     """The scores of every answer, in the order given.
 
+    `special_tokens` says that control tokens written in a context are meant, as in a chat template; else they are text.
+
     Answers that follow the same tokens are one sequence with them, so that a long context is read once. Contexts are
     cut at their beginning where they are too long. Raises InputError where an answer alone is too long.
     """
-    splitter = Splitter(tokenizer, bos=bos)
+    splitter = Splitter(tokenizer, bos=bos, special_tokens=special_tokens)
     answers, cut = [], {}
     for number, question in enumerate(questions):
         for index, text in enumerate(question.answers):

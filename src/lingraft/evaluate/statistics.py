@@ -1,14 +1,23 @@
-"""Intervals of ratios over documents, and of paired differences between two models."""
+"""How sure a figure is: intervals, paired differences and tests, for any metric of sums.
 
-from collections.abc import Sequence
+R resamples, G groups of items that are not independent (a document, a paragraph), D counts.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .bits import Bits
+from .metrics import ratio
 
 RESAMPLES = 2000
 COVERAGE = 0.95
+_AT_ONCE = 1 << 22
+"""Draws that are held at once, so that a large task does not take a large memory."""
+
+OfSums = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -20,30 +29,129 @@ class Interval:
     high: float
 
 
+def estimate(counts: Sequence[Sequence[float]], of_sums: OfSums, *, seed: int, groups: Sequence[str] = ()) -> Interval:
+    """A metric with an interval from resampling items, or whole groups of them (percentile bootstrap)."""
+    counts_GD = _grouped(counts, groups)
+    resampled = of_sums(_resampled(counts_GD, seed))
+    return _interval(of_sums(counts_GD.sum(axis=0, keepdims=True))[0], resampled)
+
+
+def paired(
+    counts: Sequence[Sequence[float]],
+    against: Sequence[Sequence[float]],
+    of_sums: OfSums,
+    *,
+    seed: int,
+    groups: Sequence[str] = (),
+) -> Interval:
+    """The metric of the first less that of the second on the same items, resampled as pairs."""
+    first_GD, second_GD = _grouped(counts, groups), _grouped(against, groups)
+    value = of_sums(first_GD.sum(axis=0, keepdims=True))[0] - of_sums(second_GD.sum(axis=0, keepdims=True))[0]
+    return _interval(value, of_sums(_resampled(first_GD, seed)) - of_sums(_resampled(second_GD, seed)))
+
+
+def permutation_test(
+    counts: Sequence[Sequence[float]],
+    against: Sequence[Sequence[float]],
+    of_sums: OfSums,
+    *,
+    seed: int,
+    groups: Sequence[str] = (),
+) -> float:
+    """How likely so large a difference is, in either direction, when each item's two answers trade places by chance.
+
+    Approximate randomization (Noreen 1989; Riezler & Maxwell 2005); groups trade places as a whole.
+    """
+    first_GD, second_GD = _grouped(counts, groups), _grouped(against, groups)
+    gaps_GD = second_GD - first_GD
+    observed = _difference(first_GD, second_GD, of_sums)
+    as_large = 0
+    for trade_RG in _coins(len(gaps_GD), seed):
+        moved_RD = trade_RG @ gaps_GD
+        gaps_R = of_sums(first_GD.sum(axis=0) + moved_RD) - of_sums(second_GD.sum(axis=0) - moved_RD)
+        # A little less than observed counts as well: the same sum in another order differs in its last bits.
+        as_large += int((~(np.abs(gaps_R) < abs(observed) * (1 - 1e-9))).sum())
+    return (as_large + 1) / (RESAMPLES + 1)
+
+
+def mcnemar(right: Sequence[bool], against: Sequence[bool]) -> float:
+    """The exact test of two models that are right or wrong on the same items (McNemar 1947): only discordant ones."""
+    better = sum(a and not b for a, b in zip(right, against, strict=True))
+    worse = sum(b and not a for a, b in zip(right, against, strict=True))
+    discordant = better + worse
+    tail = sum(math.comb(discordant, k) for k in range(min(better, worse) + 1))
+    return min(1.0, 2 * tail / 2**discordant)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values corrected for how many there are (Holm 1979): the smallest times all, the next times one less."""
+    corrected = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def cohens_h(share: float, against: float) -> float:
+    """The effect size of two shares (Cohen 1988): 0.2 is small, 0.5 medium, 0.8 large."""
+    return 2 * math.asin(math.sqrt(share)) - 2 * math.asin(math.sqrt(against))
+
+
 def bits_per_byte(records: Sequence[Bits], *, seed: int = 0) -> Interval:
-    """Bits per byte with an interval from resampling whole documents (percentile bootstrap)."""
-    bits, sizes = _columns(records)
-    draws = _draws(len(records), seed)
-    return _interval(bits.sum() / sizes.sum(), bits[draws].sum(axis=1) / sizes[draws].sum(axis=1))
+    """Bits per byte with an interval from resampling whole documents."""
+    return estimate(_counts(records), ratio, seed=seed)
 
 
 def difference(records: Sequence[Bits], against: Sequence[Bits], *, seed: int = 0) -> Interval:
     """Bits per byte of the first less those of the second on the same documents, resampled as pairs."""
-    (bits, sizes), (other, _) = _columns(records), _columns(against)
-    draws = _draws(len(records), seed)
-    gaps = bits - other
-    return _interval(gaps.sum() / sizes.sum(), gaps[draws].sum(axis=1) / sizes[draws].sum(axis=1))
+    return paired(_counts(records), _counts(against), ratio, seed=seed)
 
 
-def _columns(records: Sequence[Bits]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([r.bits for r in records]), np.array([r.bytes for r in records], dtype=np.float64)
+def _counts(records: Sequence[Bits]) -> list[list[float]]:
+    return [[record.bits, record.bytes] for record in records]
 
 
-def _draws(size: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, size, (RESAMPLES, size))
+def _difference(first_GD: np.ndarray, second_GD: np.ndarray, of_sums: OfSums) -> float:
+    return float(of_sums(first_GD.sum(axis=0, keepdims=True))[0] - of_sums(second_GD.sum(axis=0, keepdims=True))[0])
+
+
+def _grouped(counts: Sequence[Sequence[float]], groups: Sequence[str]) -> np.ndarray:
+    counts_ND = np.asarray(counts, dtype=np.float64)
+    if not groups:
+        return counts_ND
+    _, group_N = np.unique(np.asarray(groups), return_inverse=True)
+    return np.stack([np.bincount(group_N, weights=column) for column in counts_ND.T], axis=1)
+
+
+def _resampled(counts_GD: np.ndarray, seed: int) -> np.ndarray:
+    """Sums (R, D) of items drawn with replacement; the same seed draws the same items."""
+    size = len(counts_GD)
+    draw = np.random.default_rng(seed)
+    sums = []
+    for rows in _chunks(size):
+        draws_RG = draw.integers(0, size, (rows, size))
+        sums.append(np.stack([column[draws_RG].sum(axis=1) for column in counts_GD.T], axis=1))
+    return np.concatenate(sums)
+
+
+def _coins(size: int, seed: int) -> Iterator[np.ndarray]:
+    draw = np.random.default_rng(seed)
+    for rows in _chunks(size):
+        yield draw.integers(0, 2, (rows, size)).astype(np.float64)
+
+
+def _chunks(size: int) -> Iterator[int]:
+    at_once = max(1, _AT_ONCE // size)
+    for begin in range(0, RESAMPLES, at_once):
+        yield min(at_once, RESAMPLES - begin)
 
 
 def _interval(value: float, resampled: np.ndarray) -> Interval:
+    """Resamples in which the metric is not defined are left out; where it has no value there is no interval."""
     tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
+    defined = resampled[~np.isnan(resampled)]
+    if math.isnan(value) or not len(defined):
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = np.quantile(defined, [tail, 1 - tail])
     return Interval(float(value), float(low), float(high))
