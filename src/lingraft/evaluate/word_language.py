@@ -10,7 +10,7 @@ The constants were set on the "dev" part of benchmarks/labelled/code_switching; 
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,11 +38,13 @@ COMMON = 5e-5
 """A word of this frequency in the other text is no name."""
 LEAST_LETTERS = 4
 """Of a foreign word that stands alone, or beside a name."""
+LEAST_BEGINNING, LONGEST_ENDING = 5, 4
 SYMBOL = regex.compile(r"[\p{Latn}\p{Greek}]")
 HELD_OUT_EVERY = 20
 TRIALS = 300
 PLANTED_WORDS = 3
-LEAST_FOUND, MOST_FALSE = 0.9, 0.05
+LEAST_TRIALS = 30
+LEAST_KNOWN, LEAST_FOUND, MOST_FALSE = 0.6, 0.9, 0.1
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What the models make of text they have not learned from; `None` where there was no text left for it."""
+    """What the models make of text they have not learned from; `None` where there is too little of it to say."""
 
     target_words: int
     """That were learned from."""
@@ -74,9 +76,9 @@ class Reliability:
     @property
     def enough(self) -> bool:
         """Whether the texts are large enough for figures of code-switching to be shown."""
-        if self.found is None or self.false_alarms is None:
+        if self.known is None or self.false_alarms is None or self.found is None:
             return False
-        return self.found >= LEAST_FOUND and self.false_alarms <= MOST_FALSE
+        return self.known >= LEAST_KNOWN and self.false_alarms <= MOST_FALSE and self.found >= LEAST_FOUND
 
 
 class WordLanguages:
@@ -111,9 +113,9 @@ class WordLanguages:
         learned.reliability = learned._tried(held_out, others_held_out)
         return learned
 
-    def judge(self, words: Sequence[Word], asked: Collection[str] = ()) -> Judged:
-        """Which words of a sentence are foreign; those in `asked` (case-folded) never are."""
-        silent = [word.mute != "" or word.stem.casefold() in asked for word in words]
+    def judge(self, words: Sequence[Word], asked: Set[str] = frozenset()) -> Judged:
+        """Which words of a sentence are foreign; those with a beginning in `asked` (see `beginnings`) never are."""
+        silent = [word.mute != "" or not asked.isdisjoint(beginnings(word.stem)) for word in words]
         evidence = [0.0 if none else self._evidence(word) for word, none in zip(words, silent, strict=True)]
         own = 0
         runs: list[list[int]] = [[]]
@@ -169,6 +171,12 @@ class WordLanguages:
         )
 
 
+def beginnings(word: str) -> set[str]:
+    """The word and what is left of it without an ending, both without case: what words of one prompt are known by."""
+    word = word.casefold()
+    return {word, *(word[:size] for size in range(max(LEAST_BEGINNING, len(word) - LONGEST_ENDING), len(word)))}
+
+
 def _likeliest(evidence: Sequence[float]) -> list[bool]:
     """Whether each word is foreign, in the likeliest sequence (Viterbi)."""
     stay_own, stay_foreign = math.log1p(-math.exp(ENTER)), math.log1p(-math.exp(LEAVE))
@@ -219,4 +227,4 @@ def _is_plain(word: Word) -> bool:
 
 
 def _share(hits: Sequence[bool]) -> float | None:
-    return sum(hits) / len(hits) if hits else None
+    return sum(hits) / len(hits) if len(hits) >= LEAST_TRIALS else None
