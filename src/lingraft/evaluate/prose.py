@@ -30,27 +30,29 @@ UNSPACED = regex.compile(
     "(?V1)[{}]".format("".join(rf"\p{{Script={name}}}" for name in NO_SPACES if name not in SCRIPTS))
 )
 FENCE = "```"
-INLINE_CODE = regex.compile(r"`[^`\n]{1,200}+`")
+INLINE = regex.compile(r"`[^`\n]{1,200}+`|(?:https?://|www\.)\S+(?<![.,;:!?)])")
+"""Code and addresses that a sentence would be cut in."""
 CODE_LINE = regex.compile(
-    r"^\s*+(?:import [\w.]+$|from [\w.]{1,60}+ import\b|#include\b|//|/\*|\$ |>>> |(?i:select)\b.{1,500}\b(?i:from)\b"
+    r"^\s*+(?:import [\w.]+$|from [\w.]{1,60}+ import\b|#include\b|//|/\*|\$ |>>> |SELECT\b.{1,500}\bFROM\b"
     r"|[\w.\[\]\"']{1,60}+ ?[-+*/|&]?=(?!.*[.!?…]$)|[\w.]{1,60}+\(.{0,200}\)$"
     r"|(?:def|class|elif|else|for|while|if|try|except|with|function|public|private|const|let|var)\b.{0,500}[:;{(]\s*+$)"
-    r"|[;{}]\s*+$"
+    r"|(?:[{}]|\);)\s*+$"
 )
 NO_PROSE = (
-    r"(?:https?://|www\.)\S++"
-    r"|[\p{Latn}\d._+-]{1,64}+@\S++"
+    r"[\p{Latn}\d._+-]{1,64}+@\S++"
     r"|[@\#]\w++"
     r"|</?\p{Latn}[^<>\n]{0,200}+>"
     r"|\\\p{Latn}++"
     r"|(?<!\S)--\p{Latn}[\p{Latn}-]*+"
     # Paths, names of files and hosts, calls.
     r"|(?<!\w)(?:\.{0,2}/[\w.-]{1,64}+){2,20}+"
-    r"|(?<!\w)[\w.-]{1,64}+(?:/[\w.-]{1,64}+){1,20}+(?:/(?!\w)|(?<=/.{1,80}/.{1,64}))"
+    r"|(?<!\w)[\w.-]{1,64}+(?:/[\w.-]{1,64}+){2,20}+/?"
+    r"|(?<!\w)[\w.-]{1,64}+(?:/[\w.-]{1,64}+)?+/(?!\w)"
     r"|\p{Latn}++(?:\.[\p{Ll}&&\p{Latn}]++){1,8}+(?!\p{L})"
-    r"|\p{Latn}++(?=\()"
-    # Numbers and identifiers, with a unit.
-    r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+(?:[ \u00a0]?\p{Latn}{1,3}+(?!\p{L}))?"
+    r"|\p{Latn}++\([^()\n]{0,100}+\)?"
+    # Numbers with their unit, identifiers and formulas.
+    r"|(?<!\w)\d[\d.,]*+[ \u00a0]?\p{Latn}{1,3}+(?!\p{L})"
+    r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+"
     # A title: in quotation marks or italics, with a capital, no whole sentence.
     r"""|(?:["“„«‹‘]|(?<![*_])[*_])(?=\p{Lu})[^"“”„«»‹›’*_.!?\n]{1,60}+(?<!,)(?:["”“»›’]|[*_](?![*_]))"""
 )
@@ -82,7 +84,7 @@ class Word(NamedTuple):
 def sentences(text: str) -> Iterator[str]:
     """The sentences of a text without its blocks and lines of code."""
     for outside in text.split(FENCE)[::2]:
-        outside = INLINE_CODE.sub("0", outside)
+        outside = INLINE.sub("\ufffc", outside)
         prose = "\n".join("" if CODE_LINE.search(line[:1000]) else line for line in outside.splitlines())
         for sentence in SentenceBreaker(prose, "und"):
             if not sentence.isspace():
