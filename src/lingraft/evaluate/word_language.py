@@ -19,7 +19,7 @@ import regex
 from lingraft.core.errors import InputError
 from lingraft.corpus.language import Language
 
-from . import prose
+from . import reliability
 from .prose import Word
 from .vocabulary import LEAST_TIMES, Letters, Vocabulary, count, lower, passages
 
@@ -41,10 +41,6 @@ LEAST_LETTERS = 4
 LEAST_BEGINNING, LONGEST_ENDING = 5, 4
 SYMBOL = regex.compile(r"[\p{Latn}\p{Greek}]")
 HELD_OUT_EVERY = 20
-TRIALS = 300
-PLANTED_WORDS = 3
-LEAST_TRIALS = 30
-LEAST_KNOWN, LEAST_FOUND, MOST_FALSE = 0.6, 0.9, 0.1
 
 
 @dataclass(frozen=True)
@@ -57,38 +53,22 @@ class Judged:
     """The passages that are not, each as the places of its words."""
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """What the models make of text they have not learned from; `None` where there is too little of it to say."""
-
-    target_words: int
-    """That were learned from."""
-    other_words: int
-    known: float | None
-    """The share of the words of held-out target text that the learned text has."""
-    false_alarms: float | None
-    """The share of held-out target sentences in which something foreign is found: rightly or wrongly."""
-    found: float | None
-    """The share of held-out target sentences in which three words of the other language are found once put there."""
-    found_alone: float | None
-    """The same with one word of four letters or more."""
-
-    @property
-    def enough(self) -> bool:
-        """Whether the texts are large enough for figures of code-switching to be shown."""
-        if self.known is None or self.false_alarms is None or self.found is None:
-            return False
-        return self.known >= LEAST_KNOWN and self.false_alarms <= MOST_FALSE and self.found >= LEAST_FOUND
-
-
 class WordLanguages:
     """Tells the words of the target language from those of one other."""
 
-    def __init__(self, target: Vocabulary, other: Vocabulary) -> None:
+    def __init__(
+        self,
+        target: Vocabulary,
+        other: Vocabulary,
+        target_held_out: Sequence[str] = (),
+        other_held_out: Sequence[str] = (),
+    ) -> None:
         self.target = target
         self.other = other
         self.any = Letters([*target.counts, *other.counts])
-        self.reliability = Reliability(target.num_words, other.num_words, None, None, None, None)
+        self.reliability = reliability.measure(
+            lambda words: bool(self.judge(words).foreign), target, other, target_held_out, other_held_out
+        )
 
     @classmethod
     def learn(
@@ -109,9 +89,8 @@ class WordLanguages:
                 )
         counts -= passages(texts, counts, other_counts)
         num_letters = len({letter for words in (counts, other_counts) for word in words for letter in word})
-        learned = cls(Vocabulary(counts, language, num_letters), Vocabulary(other_counts, other, num_letters))
-        learned.reliability = learned._tried(held_out, others_held_out)
-        return learned
+        target = Vocabulary(counts, language, num_letters)
+        return cls(target, Vocabulary(other_counts, other, num_letters), held_out, others_held_out)
 
     def judge(self, words: Sequence[Word], asked: Set[str] = frozenset()) -> Judged:
         """Which words of a sentence are foreign; those with a beginning in `asked` (see `beginnings`) never are."""
@@ -149,26 +128,6 @@ class WordLanguages:
         if word.first and found > 0 and other < COMMON * self.other.num_words:
             found *= FIRST_WEIGHT
         return found
-
-    def _tried(self, held_out: Sequence[str], others: Sequence[str]) -> Reliability:
-        """Judge sentences that were not learned from, as they are and with foreign words put into them."""
-        sentences = _words_of(held_out, self.target.language)
-        planted = _words_of(others, self.target.language, least=PLANTED_WORDS)
-        seen = [self.target.times(word.stem) > 0 for words in sentences for word in words if _is_plain(word)]
-        false = [bool(self.judge(words).foreign) for words in sentences]
-        found, alone = [], []
-        for words, foreign in zip(sentences, planted, strict=False):
-            middle = len(words) // 2
-            few = [word for word in foreign if not word.mute and not word.first]
-            for chosen, hits in (
-                (few[:PLANTED_WORDS], found),
-                ([word for word in few if len(word.text) >= LEAST_LETTERS][:1], alone),
-            ):
-                if chosen:
-                    hits.append(bool(self.judge([*words[:middle], *chosen, *words[middle:]]).foreign))
-        return Reliability(
-            self.target.num_words, self.other.num_words, _share(seen), _share(false), _share(found), _share(alone)
-        )
 
 
 def beginnings(word: str) -> set[str]:
@@ -214,17 +173,3 @@ def _read(texts: Iterable[str]) -> tuple[list[str], list[str]]:
         if left <= 0:
             break
     return learn, held_out
-
-
-def _words_of(texts: Sequence[str], language: Language, least: int = 1) -> list[list[Word]]:
-    """Of sentences evenly spread over the texts, as many as are tried, with so many words at least."""
-    found = [words for text in texts for s in prose.sentences(text) if len(words := prose.words(s, language)) >= least]
-    return [found[place * len(found) // TRIALS] for place in range(TRIALS)] if len(found) > TRIALS else found
-
-
-def _is_plain(word: Word) -> bool:
-    return word.own_script and not word.mute and not word.first
-
-
-def _share(hits: Sequence[bool]) -> float | None:
-    return sum(hits) / len(hits) if len(hits) >= LEAST_TRIALS else None
