@@ -13,8 +13,8 @@ TRIALS = 300
 LEAST_TRIALS = 30
 PLANTED_WORDS, PLANTED_LETTERS = 3, 4
 LEAST_KNOWN, LEAST_FOUND, MOST_FALSE = 0.8, 0.9, 0.1
-"""Of labelled Polish texts that switch, models that knew two words in three found 9 of 10, and among those they found
-were 15 % that do not: see benchmarks/results/code_switching.json."""
+"""Models that knew 64 % of the words of Polish text had a precision of 0.85 on the labelled set, those that knew 85 %
+and more 0.94 with all languages together: benchmarks/results/code_switching.json, "dev"."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ ENTER, LEAVE = math.log(0.0067), math.log(0.22)
 ANY = 0.3
 """Of the foreign words, the share that is of no known language."""
 MOST_EVIDENCE = 12.0
+"""That the models can give for one word, as the logarithm of a ratio; spelling alone would give far more."""
 SURE = 100.0
+"""The evidence of another script."""
 UNKNOWN_WEIGHT = 0.7
 """How much the spelling counts of a word that neither text has."""
 FIRST_WEIGHT = 0.7
@@ -40,6 +42,7 @@ LEAST_LETTERS = 4
 """Of a foreign word that stands alone, or beside a name."""
 LEAST_BEGINNING, LONGEST_ENDING = 5, 4
 SYMBOL = regex.compile(r"[\p{Latn}\p{Greek}]")
+"""Scripts whose single letters stand for quantities, and whose capitals tell names."""
 HELD_OUT_EVERY = 20
 
 
