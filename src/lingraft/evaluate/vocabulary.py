@@ -50,8 +50,8 @@ def passages(texts: Iterable[str], own: Counter[str], other: Counter[str]) -> Co
 class Spelling:
     """How probable a string is as a new word: each letter after up to four before it.
 
-    Interpolated after Witten and Bell (S. F. Chen and J. Goodman, TR-10-98, section 2.5), learned from a vocabulary and not
-    from running text: a word that was never seen is spelled as rare words are, not as the most frequent ones.
+    Interpolated after Witten and Bell (S. F. Chen and J. Goodman, TR-10-98, section 2.5), learned from a vocabulary and
+    not from running text: a word that was never seen is spelled as rare words are, not as the most frequent ones.
     `num_letters` says how many letters there are at all; what no context foretells is equally probable.
     """
 
