@@ -25,7 +25,9 @@ class Suite(BaseModel):
     data: str | None = Field(None, description="The folder with its files; left out, they come from the hub.")
     language: str | None = Field(None, description="BCP 47; the recipe's language by default.")
     items: int | None = Field(None, ge=2, description="At most so many items of each task, evenly spread.")
-    shots: int | None = Field(None, ge=0, description="At most so many solved examples before each item.")
+    shots: int | None = Field(
+        None, ge=0, description="At most so many solved examples before each item; by default what docs/suites.md says."
+    )
     prompts: list[Literal["native", "english"]] = Field(["native"], min_length=1)
     words: dict[str, str] = Field({}, description="Words of the prompt in place of ours: {because: ..., answer: ...}.")
     chat: bool = Field(False, description="Ask in the model's chat template.")
