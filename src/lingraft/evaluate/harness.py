@@ -214,7 +214,12 @@ def configured(task: Task) -> ConfigurableTask:
         config |= {
             "output_type": "generate_until",
             "doc_to_target": lambda row: row["first"],
-            "generation_kwargs": {"until": list(task.stop), "max_gen_toks": task.max_new_tokens, "do_sample": False},
+            "generation_kwargs": {
+                "until": list(task.stop),
+                "max_gen_toks": task.max_new_tokens,
+                "do_sample": bool(task.temperature),
+                "temperature": task.temperature,
+            },
         }
     with _quiet():
         return ConfigurableTask(config=config)
@@ -290,7 +295,7 @@ def _written(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> An
         "f1": lambda: [word_f1(text, accepted), 1.0],
         "exact": lambda: right(is_exact(text, accepted)),
     }
-    counts = {metric: count[metric]() for metric in task.metrics}
+    counts = {metric: count[metric]() for metric in task.metrics if metric in count}
     return Answer(item.id, text, counts, cut_tokens=asked.cut[sample["arguments"][0][0]])
 
 

@@ -68,6 +68,8 @@ class Task:
     stop: tuple[str, ...] = ("\n",)
     """What ends a written answer."""
     max_new_tokens: int = 64
+    temperature: float = 0.0
+    """Of a written answer; 0 is greedy."""
     chat: bool = False
     """Whether items are put to the model in its chat template."""
     source: str = ""
