@@ -14,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from lingraft.analyze import alignment as analysis
 from lingraft.analyze.alignment import HEADLINE, alignment, mean_states
 from lingraft.analyze.subject import Subject
+from lingraft.core.errors import RecipeError
+from lingraft.core.registry import check_options
 from lingraft.corpus.language import find
 from lingraft.evaluate.evaluate import load
 
@@ -96,6 +98,8 @@ def test_every_layer_of_every_model(given: Subject, twins: Callable[..., Path]) 
             headline.append(accuracy[HEADLINE]["both"]["value"])
         row = next(row for row in found["models"] if row["model"] == model)
         assert row["accuracy"]["value"] == pytest.approx(np.mean(headline[1:]))
+        beyond = row["accuracy"]["value"] - found["spelling"]["value"]
+        assert row["against_spelling"]["value"] == pytest.approx(beyond)
         assert row["best_layer"] == np.argmax(headline)
     gain = rows["adapted", 1]["accuracy"]["margin"]["gain"]
     levels = [rows[model, 1]["accuracy"]["margin"]["both"]["value"] for model in ("adapted", "base")]
@@ -158,6 +162,12 @@ def test_models_of_other_depths_are_compared_by_their_headline(
     found = alignment(subject({"base": tiny_base, "shallow": shallow}, tmp_path / "kept"), parallel=str(twins(25)))
     assert found["models"][1]["gain"] is not None
     assert [row["accuracy"]["cosine"]["gain"] for row in found["layers"] if row["model"] == "shallow"] == [None] * 2
+
+
+def test_options_are_checked(twins: Callable[..., Path]) -> None:
+    check_options(alignment, {"parallel": str(twins(25)), "sentences": 40}, "options")
+    with pytest.raises(RecipeError, match="greater than or equal to 20"):
+        check_options(alignment, {"sentences": 5}, "options")
 
 
 def test_where_it_does_not_apply(given: Subject, twins: Callable[..., Path]) -> None:

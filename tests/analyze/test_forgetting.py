@@ -12,7 +12,8 @@ from conftest import ENGLISH
 from lingraft.analyze import forgetting as analysis
 from lingraft.analyze.forgetting import FORGOTTEN, KEPT, UNCLEAR, curve, forgetting, language_table, verdict
 from lingraft.analyze.subject import Subject
-from lingraft.core.errors import InputError
+from lingraft.core.errors import InputError, RecipeError
+from lingraft.core.registry import check_options
 from lingraft.corpus.language import find
 from lingraft.evaluate.bits import Bits
 from lingraft.evaluate.evaluate import HeldOut
@@ -99,6 +100,10 @@ def test_all_that_is_told(given: Subject) -> None:
     assert tokens["dead"].keys() == {"input", "output"}
 
 
+def test_no_neighbors(given: Subject) -> None:
+    assert forgetting(given, neighbors=0)["new_tokens"]["neighbors"] == []
+
+
 def test_what_is_measured_is_kept(given: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     first = forgetting(given)
     monkeypatch.delattr(analysis.drift, "matrices")
@@ -132,6 +137,12 @@ def test_a_model_against_itself(tiny_base: Path, tmp_path: Path) -> None:
 def test_one_model(tiny_base: Path, tmp_path: Path) -> None:
     found = forgetting(subject({"base": tiny_base}, tmp_path / "kept"))
     assert found == {"skipped": "there is one model, and none to compare it with."}
+
+
+def test_options_are_checked() -> None:
+    check_options(forgetting, {"forgotten_above": 0.2, "neighbors": 0, "still_degrees": 2, "text": None}, "options")
+    with pytest.raises(RecipeError, match="greater than 0"):
+        check_options(forgetting, {"forgotten_above": 0.0}, "options")
 
 
 def test_no_curve() -> None:

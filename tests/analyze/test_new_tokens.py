@@ -33,7 +33,7 @@ def test_old_rows_are_held_against_the_base_and_new_ones_against_their_start(wor
     base, start, adapted = (
         load_file(folder / "model.safetensors") for folder in (words.base, words.start, words.adapted)
     )
-    for side, name in zip(new_tokens.sides(words), (EMBEDDING, "lm_head.weight"), strict=True):
+    for side, name in zip(new_tokens.sides(words, Counter()), (EMBEDDING, "lm_head.weight"), strict=True):
         shared = sorted(after[token] for token in before.keys() & after.keys())
         token_of = {index: token for token, index in after.items()}
         for row, index in enumerate(shared):
@@ -57,7 +57,7 @@ def test_padding_is_neither_old_nor_new(tiny_base: Path, tmp_path: Path) -> None
     (padded / "config.json").write_text(config.replace('"vocab_size": 400', '"vocab_size": 460'), encoding="utf-8")
     graft = grafted(padded, tmp_path)
     words = new_tokens.vocabulary([padded, graft, graft])
-    (side,) = new_tokens.sides(words)
+    (side,) = new_tokens.sides(words, Counter())
     assert len(side.table_VD) == 460
     assert len(side.old["norm"]) == 400
     assert len(side.new["norm"]) == len(words.new_ids) == 40
@@ -71,7 +71,7 @@ def test_neighbors_against_every_pair(words: Vocabulary, polish: list[str], monk
     assert counts == Counter(
         index for text in polish for index in tokenizer(text, add_special_tokens=False)["input_ids"]
     )
-    sides = new_tokens.sides(words)
+    sides = new_tokens.sides(words, counts)
     rows = new_tokens.neighbors(words, sides, counts, 5)
     fresh = set(words.new_ids)
     frequent = sorted((index for index in counts if index in fresh), key=lambda index: (-counts[index], index))
@@ -108,7 +108,7 @@ def test_planted_dead_tokens(tiny_untied_base: Path, tmp_path: Path, polish: lis
     tables[EMBEDDING][others[0]] = 50 * started[EMBEDDING][others[0]]
     save_file(tables, adapted / "model.safetensors", {"format": "pt"})
     counts = Counter(dict.fromkeys(others, 3))
-    side, head = new_tokens.sides(words)
+    side, head = new_tokens.sides(words, counts)
     found = new_tokens.dead(words, side, counts, still_degrees=1.0)
     name, far = (new_tokens.readable(words.tokenizer, index) for index in (never, others[0]))
     planted = {"tokens": 1, "share": 1 / len(words.new_ids), "examples": [name]}
@@ -124,14 +124,37 @@ def test_planted_dead_tokens(tiny_untied_base: Path, tmp_path: Path, polish: lis
     assert new_tokens.dead(words, head, counts, still_degrees=1.0)["dead"]["tokens"] == 0
 
 
+def test_planted_rows_that_only_the_softmax_moved(tiny_base: Path, tmp_path: Path) -> None:
+    """Unused rows go one way, one of a new token among them; all others go their own."""
+    graft = grafted(tiny_base, tmp_path)
+    adapted = moved(graft, tmp_path / "adapted", 0.1)
+    words = new_tokens.vocabulary([tiny_base, graft, adapted])
+    never, *others = words.new_ids
+    used = [*others, *range(3, 100)]
+    unused = [index for index in words.matching.copied if index not in used]
+    tables, started = load_file(adapted / "model.safetensors"), load_file(graft / "model.safetensors")
+    way = torch.randn(32, generator=torch.Generator().manual_seed(8))
+    tables[EMBEDDING][[never, *unused]] += 0.05 * way
+    save_file(tables, adapted / "model.safetensors", {"format": "pt"})
+    (side,) = new_tokens.sides(words, Counter(dict.fromkeys(used, 1)))
+    ways = tables[EMBEDDING] - started[EMBEDDING]
+    mean = torch.stack([ways[index] for index in unused]).mean(dim=0)
+    for index, cosine in zip(words.new_ids, side.new["with_crowd"], strict=True):
+        assert cosine == pytest.approx(torch.cosine_similarity(ways[index], mean, dim=0).item(), abs=1e-5)
+    found = new_tokens.dead(words, side, Counter(dict.fromkeys(used, 1)), still_degrees=1.0)
+    name = new_tokens.readable(words.tokenizer, never)
+    assert found["pushed"]["examples"] == found["dead"]["examples"] == [name]
+    assert found["still"]["tokens"] == 0
+
+
 def test_without_the_model_in_which_new_rows_began(tiny_base: Path, tmp_path: Path) -> None:
     graft = grafted(tiny_base, tmp_path)
     words = new_tokens.vocabulary([tiny_base, graft])
     assert words.start is None
-    (side,) = new_tokens.sides(words)
+    (side,) = new_tokens.sides(words, Counter())
     assert side.new is None
     found = new_tokens.dead(words, side, Counter(), still_degrees=1.0)
-    assert (found["still"], found["dead"]) == (None, None)
+    assert (found["still"], found["pushed"], found["dead"]) == (None, None, None)
     assert found["unused"]["tokens"] == len(words.new_ids)
     (row,) = new_tokens.moved([side])
     assert row["new"].keys() == {"rows", "norm"}
@@ -146,6 +169,6 @@ def test_a_head_of_its_own_is_held_against_the_table_of_a_tied_base(tiny_base: P
     config = (untied / "config.json").read_text(encoding="utf-8")
     untied_config = config.replace('"tie_word_embeddings": true', '"tie_word_embeddings": false')
     (untied / "config.json").write_text(untied_config, encoding="utf-8")
-    inputs, outputs = new_tokens.sides(new_tokens.vocabulary([tiny_base, untied]))
+    inputs, outputs = new_tokens.sides(new_tokens.vocabulary([tiny_base, untied]), Counter())
     assert np.nan_to_num(inputs.old["relative"]).max() == 0
     assert np.nan_to_num(outputs.old["relative"], nan=1.0) == pytest.approx(1.0)

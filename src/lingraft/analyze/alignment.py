@@ -5,7 +5,6 @@ L layers (embeddings first), V variants of the score, W ways, N sentences, D col
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,11 +16,10 @@ from lingraft.core.artifact import write_json
 from lingraft.core.progress import SILENT, Progress
 from lingraft.evaluate.evaluate import load
 from lingraft.evaluate.generate import Loaded
-from lingraft.evaluate.metrics import ratio
-from lingraft.evaluate.statistics import estimate
 
 from . import parallel as sources
 from . import retrieval
+from .resampling import Resampling, interval, share_interval
 from .subject import Subject
 
 VARIANTS = ("cosine", "margin", "centered_cosine", "centered_margin")
@@ -32,7 +30,7 @@ SIMILARITIES = ("raw", "centered")
 BATCH_TOKENS = 2048
 LEAST_PAIRS = 20
 
-Figure = dict[str, float]
+Figure = dict[str, float | None]
 
 
 def alignment(
@@ -43,6 +41,8 @@ def alignment(
 ) -> dict[str, Any]:
     """Accuracy of finding a sentence's translation by its mean state, for every model and layer, in both ways.
 
+    Names and numbers find many sentences without any model: `spelling` is how many. What is below it shows no
+    understanding of what two sentences have in common, whatever it gained.
     `parallel` names a folder or file of translations in the target and the replay language; by default those of
     the starter. At most so many `sentences` are taken, evenly spread. Intervals come from resampling sentences; the
     sentences to choose from stay all.
@@ -61,17 +61,18 @@ def alignment(
         return {"skipped": f"there are {what}, too few; name a file of more as the option parallel."}
     pairs = [pairs[at * len(pairs) // sentences] for at in range(sentences)] if len(pairs) > sentences else pairs
     kept = {name: _measure(subject, name, path, pairs) for name, path in subject.models.items()}
+    by_spelling_N, draws = _by_spelling(pairs), Resampling(len(pairs), subject.seed)
     return {
         "target": target.name,
         "replay": replay.name,
         "pairs": len(pairs),
-        "source": sources.SHIPPED.stem if parallel is None else Path(parallel).name,
+        "source": "starter" if parallel is None else Path(parallel).name,
         "chance": 1 / len(pairs),
         "variants": list(VARIANTS),
         "headline": f"{HEADLINE}, mean of both ways and of all layers above the embeddings",
-        "spelling": _spelling(pairs, subject.seed),
-        "models": _models(kept, subject.seed),
-        "layers": _layers(kept, subject.seed),
+        "spelling": _share(by_spelling_N, draws),
+        "models": _models(kept, by_spelling_N, draws),
+        "layers": _layers(kept, draws),
     }
 
 
@@ -153,22 +154,25 @@ def _measure(subject: Subject, name: str, path: Path, pairs: Sequence[sources.Pa
     return {**kept, "found": np.array(kept["found"]), "separation": np.array(kept["separation"])}
 
 
-def _spelling(pairs: Sequence[sources.Pair], seed: int) -> Figure:
-    """What is found without any model, by runs of three letters that both sentences have."""
+def _by_spelling(pairs: Sequence[sources.Pair]) -> np.ndarray:
+    """Which sentences are found without any model, by runs of three letters that both sides have."""
     cosines_NN = retrieval.cosines(*retrieval.spelling(*zip(*pairs, strict=True)))
-    return _mean(np.mean(retrieval.found(retrieval.margins(cosines_NN)), axis=0), seed)
+    return np.mean(retrieval.found(retrieval.margins(cosines_NN)), axis=0)
 
 
-def _models(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """The headline of every model, and its paired gain on the first."""
+def _models(
+    kept: Mapping[str, Mapping[str, Any]], by_spelling_N: np.ndarray, draws: Resampling
+) -> list[dict[str, Any]]:
+    """The headline of every model, and its paired gain on the first model and on spelling."""
     variant = VARIANTS.index(HEADLINE)
     scores = {name: model["found"][1:, variant].mean(axis=(0, 1)) for name, model in kept.items()}
     first, *_ = scores
     return [
         {
             "model": name,
-            "accuracy": _mean(scores[name], seed),
-            "gain": None if name == first else _mean(scores[name] - scores[first], seed),
+            "accuracy": _share(scores[name], draws),
+            "gain": None if name == first else _mean(scores[name] - scores[first], draws),
+            "against_spelling": _mean(scores[name] - by_spelling_N, draws),
             "best_layer": int(model["found"][:, variant].mean(axis=(1, 2)).argmax()),
             "cut": model["cut"],
         }
@@ -176,7 +180,7 @@ def _models(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, 
     ]
 
 
-def _layers(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, Any]]:
+def _layers(kept: Mapping[str, Mapping[str, Any]], draws: Resampling) -> list[dict[str, Any]]:
     """A row for every model and layer; gains are paired, and only on a first model of as many layers."""
     first, *_ = kept.values()
     rows = []
@@ -187,17 +191,21 @@ def _layers(kept: Mapping[str, Mapping[str, Any]], seed: int) -> list[dict[str, 
             for at, variant in enumerate(VARIANTS):
                 both_N = found_VWN[at].mean(axis=0)
                 accuracy[variant] = {
-                    "both": _mean(both_N, seed),
-                    "target_to_replay": _mean(found_VWN[at, 0], seed),
-                    "replay_to_target": _mean(found_VWN[at, 1], seed),
-                    "gain": base and _mean(both_N - base["found"][layer, at].mean(axis=0), seed),
+                    "both": _share(both_N, draws),
+                    "target_to_replay": _share(found_VWN[at, 0], draws),
+                    "replay_to_target": _share(found_VWN[at, 1], draws),
+                    "gain": base and _mean(both_N - base["found"][layer, at].mean(axis=0), draws),
                 }
             for at, kind in enumerate(SIMILARITIES):
-                gain = base and _mean(separation_SN[at] - base["separation"][layer, at], seed)
-                apart[kind] = {"level": _mean(separation_SN[at], seed), "gain": gain}
+                gain = base and _mean(separation_SN[at] - base["separation"][layer, at], draws)
+                apart[kind] = {"level": _mean(separation_SN[at], draws), "gain": gain}
             rows.append({"model": name, "layer": layer, "accuracy": accuracy, "separation": apart})
     return rows
 
 
-def _mean(values_N: np.ndarray, seed: int) -> Figure:
-    return asdict(estimate(np.stack([values_N, np.ones(len(values_N))], axis=1), ratio, seed=seed))
+def _mean(values_N: np.ndarray, draws: Resampling) -> Figure:
+    return interval(draws.sums(values_N) / len(values_N))
+
+
+def _share(found_N: np.ndarray, draws: Resampling) -> Figure:
+    return share_interval(draws.sums(found_N) / len(found_N), len(found_N))

@@ -5,7 +5,7 @@ V rows of a table, N of them compared, D columns.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,20 @@ def rows(
         columns.append(torch.stack([torch.where(old == 0, torch.nan, gap / old), angle.cos(), angle.rad2deg(), new]))
     relative, cosine, degrees, norm = torch.cat(columns, dim=1).numpy() if columns else np.zeros((4, 0))
     return {"relative": relative, "cosine": cosine, "degrees": degrees, "norm": norm}
+
+
+def with_crowd(before_VD: torch.Tensor, after_VD: torch.Tensor, ids: Sequence[int], crowd: Sequence[int]) -> np.ndarray:
+    """The cosine of the way that each row moved with the mean way of the rows of a crowd."""
+    mean_D = torch.cat([part.sum(dim=0, keepdim=True) for part in _ways(before_VD, after_VD, crowd)]).sum(dim=0)
+    parts = [torch.cosine_similarity(part, mean_D[None]) for part in _ways(before_VD, after_VD, ids)]
+    return torch.cat(parts).numpy()
+
+
+def _ways(before_VD: torch.Tensor, after_VD: torch.Tensor, ids: Sequence[int]) -> Iterator[torch.Tensor]:
+    step = max(1, PART_ELEMENTS // before_VD.shape[1])
+    for first in range(0, len(ids), step):
+        chosen = list(ids[first : first + step])
+        yield after_VD[chosen].double() - before_VD[chosen].double()
 
 
 def spread(values: np.ndarray) -> dict[str, Any] | None:

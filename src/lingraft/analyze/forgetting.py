@@ -138,7 +138,9 @@ def _weights(subject: Subject) -> dict[str, Any]:
 
 def _new_tokens(subject: Subject, most: int, still_degrees: float, text: str | None) -> dict[str, Any]:
     words = new_tokens.vocabulary(list(subject.models.values()))
-    sides = new_tokens.sides(words, trust_remote_code=subject.trust_remote_code)
+    held_out = chain.from_iterable(held_out.texts for held_out in subject.texts)
+    counts = new_tokens.count(words, chain(held_out, _lines(text)))
+    sides = new_tokens.sides(words, counts, trust_remote_code=subject.trust_remote_code)
     found: dict[str, Any] = {
         "tied": len(sides) == 1,
         "tokens": len(words.new_ids),
@@ -148,8 +150,6 @@ def _new_tokens(subject: Subject, most: int, still_degrees: float, text: str | N
     }
     if not words.new_ids:
         return {**found, "skipped": "the adapted model has no tokens that the base has not."}
-    held_out = chain.from_iterable(held_out.texts for held_out in subject.texts)
-    counts = new_tokens.count(words, chain(held_out, _lines(text)))
     return {
         **found,
         "text_tokens": counts.total(),

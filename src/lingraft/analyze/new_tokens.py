@@ -21,6 +21,9 @@ from . import drift
 SIDES = ("input", "output")
 NUM_EXAMPLES = 20
 NUM_NEIGHBORS = 3
+CROWD_COSINE = 0.8
+"""Of the way a row moved with that of rows whose tokens never come, from where on it moved as they did. In the starter
+all 11 new tokens that the training never saw lie above, 12 that it saw up to three times, and none that it saw more."""
 FAR_OFF = 2.0
 """A norm is far off when it is so many times the median of the old rows, or that part of it."""
 
@@ -57,13 +60,17 @@ class Side:
     old: Mapping[str, np.ndarray]
     """Of the rows that the base has, from there."""
     new: Mapping[str, np.ndarray] | None
-    """Of the new rows, from where they began."""
+    """Of the new rows, from where they began; `with_crowd` in a table that the softmax moves."""
     new_norms: np.ndarray
     table_VD: torch.Tensor
 
 
-def sides(words: Vocabulary, *, trust_remote_code: bool = False) -> list[Side]:
-    """Both tables, or the one where they are tied; one after the other is read."""
+def sides(words: Vocabulary, counts: Counter[int], *, trust_remote_code: bool = False) -> list[Side]:
+    """Both tables, or the one where they are tied; one after the other is read.
+
+    The crowd are old tokens that never come in the text. The softmax pushes all of their rows the same way, and with
+    them those of new tokens that the training never sees; see Land and Bartolo 2024, arXiv 2405.05417.
+    """
     tied = drift.is_tied(words.adapted, trust_remote_code=trust_remote_code)
     found = []
     for name in SIDES[:1] if tied else SIDES:
@@ -75,6 +82,9 @@ def sides(words: Vocabulary, *, trust_remote_code: bool = False) -> list[Side]:
         if words.start is not None:
             before_VD = drift.table(words.start, name, trust_remote_code=trust_remote_code)
             new = drift.rows(before_VD, new_ids, after_VD, new_ids)
+            crowd = [index for index in copied if not counts[index]]
+            if crowd and new_ids and (tied or name == "output"):
+                new["with_crowd"] = drift.with_crowd(before_VD, after_VD, new_ids, crowd)
         norms = drift.rows(after_VD, new_ids, after_VD, new_ids)["norm"]
         found.append(Side(name, old, new, norms, after_VD))
     return found
@@ -139,14 +149,19 @@ def _nearest(table_VD: torch.Tensor, chosen: Sequence[int], old: Sequence[int]) 
 
 
 def dead(words: Vocabulary, side: Side, counts: Counter[int], *, still_degrees: float) -> dict[str, Any]:
-    """New tokens that the text never uses, whose row points where it began, or is far too short or long.
+    """New tokens that the text never uses, whose row learned nothing, or is far too short or long.
 
-    The angle and not the distance: weight decay shortens a row that nothing else moves. `dead` are those that are
-    both unused and still. The share of far-off norms among old rows is there to hold that of the new ones against.
+    A row learned nothing when it points where it began (the angle and not the distance: weight decay shortens a row
+    that nothing else moves), or in a table that the softmax moves, when it moved as the crowd did. `dead` are tokens
+    that the text does not use and whose row learned nothing. The share of far-off norms among old rows is there
+    to hold that of the new ones against.
     """
     ids = np.array(words.new_ids)
     unused = np.array([counts[index] == 0 for index in words.new_ids])
-    still = None if side.new is None else side.new["degrees"] < still_degrees
+    still = pushed = None
+    if side.new is not None:
+        still = side.new["degrees"] < still_degrees
+        pushed = side.new["with_crowd"] > CROWD_COSINE if "with_crowd" in side.new else None
     middle = float(np.median(side.old["norm"]))
     far, old_far = (
         (norms < middle / FAR_OFF) | (norms > middle * FAR_OFF) for norms in (side.new_norms, side.old["norm"])
@@ -161,7 +176,8 @@ def dead(words: Vocabulary, side: Side, counts: Counter[int], *, still_degrees: 
     return {
         "unused": told(unused),
         "still": told(still),
-        "dead": told(None if still is None else unused & still),
+        "pushed": told(pushed),
+        "dead": told(None if still is None else unused & (still if pushed is None else still | pushed)),
         "norm_far_off": {**told(far), "share_of_old": float(old_far.mean())},
     }
 
