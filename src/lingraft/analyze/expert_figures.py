@@ -112,7 +112,7 @@ class ModelFigures:
                 changes = [self.change_RLE["zero", stream][:, row, expert] for stream in self.streams]
                 why = []
                 if max(loads) < dead_share / self.num_experts:
-                    why.append(f"chosen for {max(loads):.3%} or less, where an even load is {1 / self.num_experts:.1%}")
+                    why.append(f"chosen for at most {max(loads):.3%}, where an even load is {1 / self.num_experts:.1%}")
                 if all(np.abs(list(interval(values_R).values())).max() < NOTHING for values_R in changes):
                     why.append(f"without its output bits per byte change by less than {NOTHING}")
                 if why:
