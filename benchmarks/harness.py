@@ -151,21 +151,35 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"agreement": agreeme
 
 def _their_tasks(data: Path, folder: Path) -> dict[str, Callable[[], Any]]:
     """Tasks of the harness, reading local files in place of the hub."""
-    rows = gzip.decompress((data / "bench" / "xquad" / "tur.jsonl.gz").read_bytes()).decode().splitlines()[:ITEMS]
-    (folder / "xquad.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for name, source in (("xquad", "xquad/tur"), ("lambada", "lambada/eng")):
+        rows = gzip.decompress((data / "bench" / f"{source}.jsonl.gz").read_bytes()).decode().splitlines()[:ITEMS]
+        (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     xcopa = {split: str(data / "bench" / "xcopa" / f"tur.{file}.jsonl") for split, file in SPLITS.items()}
-    files = {"xcopa/default_tr.yaml": xcopa, "xquad/xquad_tr.yaml": {"validation": str(folder / "xquad.jsonl")}}
+    theirs = Path(lm_eval.__file__).parent / "tasks"
+    definitions = {
+        "xcopa_tr": {"include": str(theirs / "xcopa/default_tr.yaml"), "dataset_kwargs": {"data_files": xcopa}},
+        "lambada_openai": {
+            "include": str(theirs / "lambada/lambada_openai.yaml"),
+            "dataset_kwargs": {"data_files": {"test": str(folder / "lambada.jsonl")}},
+        },
+        # The harness's own XQuAD imports what transformers 5 no longer has; its prompt and stop are these.
+        "xquad_tr": {
+            "task": "xquad_tr",
+            "dataset_kwargs": {"data_files": {"test": str(folder / "xquad.jsonl")}},
+            "test_split": "test",
+            "output_type": "generate_until",
+            "doc_to_text": "Bağlam: {{context}}\n\nSoru: {{question}}\n\nCevap:",
+            "doc_to_target": "{{answers['text'][0]}}",
+            "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": 32},
+            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        },
+    }
     made = {}
-    for definition, data_files in files.items():
-        file = folder / Path(definition).name
-        changed = {
-            "include": str(Path(lm_eval.__file__).parent / "tasks" / definition),
-            "dataset_path": "json",
-            "dataset_name": None,
-            "dataset_kwargs": {"data_files": data_files},
-        }
-        file.write_text(json.dumps(changed), encoding="utf-8")  # JSON is YAML
-        made[file.stem] = lambda file=file: harness.defined(str(file), own_file=True)
+    for name, definition in definitions.items():
+        file = folder / f"{name}.yaml"
+        local = {"dataset_path": "json", "dataset_name": None}
+        file.write_text(json.dumps(definition | local), encoding="utf-8")  # JSON is YAML
+        made[name] = lambda file=file: harness.defined(str(file), own_file=True)
     return made
 
 

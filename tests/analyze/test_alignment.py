@@ -165,7 +165,7 @@ def test_models_of_other_depths_are_compared_by_their_headline(
 
 
 def test_options_are_checked(twins: Callable[..., Path]) -> None:
-    check_options(alignment, {"parallel": str(twins(25)), "sentences": 40}, "options")
+    check_options(alignment, {"parallel": twins(25), "sentences": 40}, "options")
     with pytest.raises(RecipeError, match="greater than or equal to 20"):
         check_options(alignment, {"sentences": 5}, "options")
 
