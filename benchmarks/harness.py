@@ -151,9 +151,16 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {"agreement": agreeme
 
 def _their_tasks(data: Path, folder: Path) -> dict[str, Callable[[], Any]]:
     """Tasks of the harness, reading local files in place of the hub."""
-    for name, source in (("xquad", "xquad/tur"), ("lambada", "lambada/eng")):
-        rows = gzip.decompress((data / "bench" / f"{source}.jsonl.gz").read_bytes()).decode().splitlines()[:ITEMS]
-        (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    lambada = _lines(data / "bench" / "lambada" / "eng.jsonl.gz")
+    passages = _lines(data / "bench" / "xquad" / "tur.jsonl.gz")
+    xquad = [
+        {"context": passage["context"], "question": asked["question"], "answer": asked["answers"][0]}
+        for passage in passages
+        for asked in passage["qas"]
+    ]
+    for name, rows in (("lambada", lambada), ("xquad", xquad)):
+        text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows[:ITEMS])
+        (folder / f"{name}.jsonl").write_text(f"{text}\n", encoding="utf-8")
     xcopa = {split: str(data / "bench" / "xcopa" / f"tur.{file}.jsonl") for split, file in SPLITS.items()}
     theirs = Path(lm_eval.__file__).parent / "tasks"
     definitions = {
@@ -169,7 +176,7 @@ def _their_tasks(data: Path, folder: Path) -> dict[str, Callable[[], Any]]:
             "test_split": "test",
             "output_type": "generate_until",
             "doc_to_text": "Bağlam: {{context}}\n\nSoru: {{question}}\n\nCevap:",
-            "doc_to_target": "{{answers['text'][0]}}",
+            "doc_to_target": "{{answer}}",
             "generation_kwargs": {"until": ["\n"], "do_sample": False, "max_gen_toks": 32},
             "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
         },
@@ -181,6 +188,10 @@ def _their_tasks(data: Path, folder: Path) -> dict[str, Callable[[], Any]]:
         file.write_text(json.dumps(definition | local), encoding="utf-8")  # JSON is YAML
         made[name] = lambda file=file: harness.defined(str(file), own_file=True)
     return made
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
 
 
 SPLITS = {"test": "test", "validation": "val"}
