@@ -56,7 +56,7 @@ def measure(store: Path, recipe: str, source: str, data: Path) -> dict[str, Any]
         seed=SEED,
     )
     place = SOURCES[source]
-    return told(alignment(subject, parallel=None if place is None else str(data / place), sentences=SENTENCES))
+    return told(alignment(subject, parallel=None if place is None else data / place, sentences=SENTENCES))
 
 
 def told(found: dict[str, Any]) -> dict[str, Any]:
