@@ -25,9 +25,10 @@ from corpora import take
 from record import record
 
 from lingraft.corpus.language import find
-from lingraft.evaluate import metrics, prose, statistics
-from lingraft.evaluate.output_language import SHARES, Written, describe
-from lingraft.evaluate.word_language import WordLanguages
+from lingraft.evaluate import metrics, statistics
+from lingraft.evaluate.language import prose
+from lingraft.evaluate.language.output_language import SHARES, Written, describe
+from lingraft.evaluate.language.word_language import WordLanguages
 
 LABELLED = Path(__file__).parent / "labelled" / "code_switching"
 LANGUAGES = {"pl": "pol", "tr": "tur", "hi": "hin"}

@@ -77,6 +77,24 @@ def task(model: str, name: str, metric: str, *, headline: bool = True) -> dict[s
     }
 
 
+def written(model: str, metric: str, title: str) -> dict[str, Any]:
+    lower = metric == "switched"
+    value = {"base": 0.1, "graft": 0.12, "pretrain": 0.9}[model]
+    value = 1 - value if lower else value
+    gap = value - (0.9 if lower else 0.1)
+    against = {"difference": gap, "low": gap - 0.05, "high": gap + 0.05, "p": None, "verdict": None}
+    return {
+        "model": model,
+        "metric": metric,
+        "metric_title": title,
+        "lower_is_better": lower,
+        "value": value,
+        "low": value - 0.05,
+        "high": min(1.0, value + 0.05),
+        "against": against if model != "base" else None,
+    }
+
+
 def bits(model: str, stream: str, source: str, shift: float, width: float) -> dict[str, Any]:
     base = LEVELS["base"][stream == "replay"] + shift
     value = LEVELS[model][stream == "replay"] + shift
@@ -327,6 +345,20 @@ def adaptation() -> dict[str, Any]:
                 *(task(model, "letters", "accuracy_sum", headline=False) for model in LEVELS),
                 *(task(model, "translation", "chrf") for model in LEVELS),
             ],
+            "writing": {
+                "language": "pl",
+                "other": "en",
+                "prompts": 40,
+                "max_new_tokens": 60,
+                "temperature": 0.8,
+                "rows": [
+                    *(written(model, "in_target", "Sentences in the language") for model in LEVELS),
+                    *(written(model, "switched", "Outputs that switch code") for model in LEVELS),
+                ],
+                "passages": {"base": [{"text": "of the <b>", "count": 3}], "graft": [], "pretrain": []},
+                "reliability": {"known": 0.63, "false_alarms": 0.08, "found": 0.98, "enough": False},
+                "missing": [],
+            },
             "missing": [{"suite": "xcopa", "why": "there is no Polish here.", "task": None, "model": None}],
             "leaks": [
                 {

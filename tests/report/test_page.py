@@ -67,7 +67,19 @@ def test_the_whole_report_is_well_formed_and_shows_every_section(report, tmp_pat
     assert path == tmp_path / "report.html"
     outline(page)
     assert sections(page) == [
-        *("steps", "evaluation", "tasks", "training", "tokenizer", "samples", "corpus", "cost", "export", "provenance")
+        *(
+            "steps",
+            "evaluation",
+            "tasks",
+            "writing",
+            "training",
+            "tokenizer",
+            "samples",
+            "corpus",
+            "cost",
+            "export",
+            "provenance",
+        )
     ]
     shown = html.unescape(without_scripts(page))
     for expected in [
@@ -112,7 +124,7 @@ def test_a_part_that_is_not_there_is_left_out(report, tmp_path, part):
     outline(page)
     gone = {
         "training": {"training", "cost"},
-        "evaluation": {"evaluation", "tasks", "samples"},
+        "evaluation": {"evaluation", "tasks", "writing", "samples"},
         "graft": set(),
         "tokenizer": set(),
     }
@@ -165,7 +177,7 @@ def test_a_failed_proof_is_said(report, tmp_path):
 
 
 def test_every_template_is_there():
-    assert len(list(TEMPLATES.glob("*.html"))) == 13
+    assert len(list(TEMPLATES.glob("*.html"))) == 14
 
 
 def test_intervals_say_what_they_cover(report, tmp_path):

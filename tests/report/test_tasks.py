@@ -1,5 +1,5 @@
 from lingraft.report import write
-from lingraft.report.tasks import further, scales, warnings
+from lingraft.report.tasks import further, scales, warnings, writing
 
 
 def test_tasks_of_one_metric_share_an_axis(report):
@@ -45,3 +45,16 @@ def test_the_page_shows_tasks(report, tmp_path):
         assert said in page, said
     del report["evaluation"]["tasks"], report["evaluation"]["leaks"], report["evaluation"]["missing"]
     assert 'id="tasks"' not in write(report, tmp_path).read_text(encoding="utf-8")
+
+
+def test_what_was_written_stands_model_by_model(report, tmp_path):
+    found = writing(report)
+    assert found.models == ["base", "graft", "pretrain"]
+    assert [figure["title"] for figure in found.figures] == ["Sentences in the language", "Outputs that switch code"]
+    assert [row["verdict"] for row in found.figures[0]["rows"]] == ["", "no difference", "better"]
+    assert [row["verdict"] for row in found.figures[1]["rows"]] == ["", "no difference", "better"]
+    page = write(report, tmp_path).read_text(encoding="utf-8")
+    assert "The texts are too small to rely on the figures of language" in page
+    assert "<bdi>of the &lt;b&gt; <span" in page
+    report["evaluation"]["writing"] = {"skipped": "there is no replay text."}
+    assert "Not judged: there is no replay text." in write(report, tmp_path).read_text(encoding="utf-8")

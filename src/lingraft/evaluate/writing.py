@@ -10,9 +10,9 @@ from lingraft.core.progress import SILENT, Progress
 
 from . import asking, compare
 from .evaluate import HeldOut, first_words
-from .output_language import SHARES, Written, describe
+from .language.output_language import SHARES, Written, describe
+from .language.word_language import WordLanguages
 from .task import Answer, Item, Task
-from .word_language import WordLanguages
 
 PROMPT_CHARACTERS = 60
 METRICS = ("in_target", "switched", "foreign_words", "repeated_4", "loops", "distinct_2", "empty")

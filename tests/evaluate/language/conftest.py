@@ -5,7 +5,7 @@ import pytest
 
 import lingraft
 from lingraft.corpus.language import find
-from lingraft.evaluate.word_language import WordLanguages
+from lingraft.evaluate.language.word_language import WordLanguages
 
 STARTER = Path(lingraft.__file__).parent / "starter" / "texts"
 

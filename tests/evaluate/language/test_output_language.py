@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from lingraft.evaluate.output_language import SHARES, Written, describe
-from lingraft.evaluate.word_language import WordLanguages
+from lingraft.evaluate.language.output_language import SHARES, Written, describe
+from lingraft.evaluate.language.word_language import WordLanguages
 
 
 def one(words: WordLanguages, output: str, prompt: str = "") -> Written:

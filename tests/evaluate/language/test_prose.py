@@ -1,7 +1,7 @@
 import pytest
 
 from lingraft.corpus.language import find
-from lingraft.evaluate import prose
+from lingraft.evaluate.language import prose
 
 POLISH, HINDI, JAPANESE, THAI = (find(tag) for tag in ("pl", "hi", "ja", "th"))
 

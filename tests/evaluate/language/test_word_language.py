@@ -7,8 +7,8 @@ import pytest
 
 from lingraft.core.errors import InputError
 from lingraft.corpus.language import find
-from lingraft.evaluate import prose, word_language
-from lingraft.evaluate.word_language import WordLanguages, beginnings
+from lingraft.evaluate.language import prose, word_language
+from lingraft.evaluate.language.word_language import WordLanguages, beginnings
 
 
 def foreign(words: WordLanguages, text: str, prompt: str = "") -> list[str]:

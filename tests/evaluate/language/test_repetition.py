@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from lingraft.evaluate.repetition import LOOP_CHARACTERS, loops, ngrams
+from lingraft.evaluate.language.repetition import LOOP_CHARACTERS, loops, ngrams
 
 
 def test_ngrams_by_hand() -> None:

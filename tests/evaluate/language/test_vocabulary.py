@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from lingraft.corpus.language import find
-from lingraft.evaluate.vocabulary import ORDER, Letters, Spelling, Vocabulary, count, lower, passages
+from lingraft.evaluate.language.vocabulary import ORDER, Letters, Spelling, Vocabulary, count, lower, passages
 
 WORDS = ["kot", "kora", "tok", "oko", "rok"]
 

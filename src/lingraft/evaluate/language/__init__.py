@@ -1,0 +1,1 @@
+"""The language of a text, word by word: of what models write."""
