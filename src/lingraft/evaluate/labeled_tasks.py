@@ -1,0 +1,173 @@
+"""Labeled tasks that a model is fine-tuned on: the nine of KLEJ (Polish), two of HuLU (Hungarian), two in Hindi."""
+
+from collections.abc import Mapping
+
+from .labeled import Task
+
+KLEJ_PAPER = "KLEJ: Rybak et al. 2020, ACL, https://aclanthology.org/2020.acl-main.111; https://klejbenchmark.com"
+HULU = "HuLU: Ligeti-Nagy et al. 2022, https://hulu.nytud.hu"
+HINDI = "Uppal et al. 2020, AACL, https://github.com/midas-research/hindi-nli-data"
+
+SENTIMENTS = ("__label__meta_minus_m", "__label__meta_zero", "__label__meta_plus_m", "__label__meta_amb")
+PAIR = ("sentence_A", "sentence_B")
+
+KLEJ = (
+    Task(
+        "nkjp_ner",
+        "NKJP-NER: kind of the named entity in a sentence",
+        "pl",
+        ("sentence",),
+        "target",
+        "accuracy",
+        KLEJ_PAPER,
+        classes=("geogName", "noEntity", "orgName", "persName", "placeName", "time"),
+        hub="allegro/klej-nkjp-ner",
+    ),
+    Task(
+        "cdsc_e",
+        "CDSC-E: entailment between two captions",
+        "pl",
+        PAIR,
+        "entailment_judgment",
+        "accuracy",
+        KLEJ_PAPER,
+        classes=("NEUTRAL", "CONTRADICTION", "ENTAILMENT"),
+        id="pair_ID",
+        prefixes=("CDS_",),
+        hub="allegro/klej-cdsc-e",
+    ),
+    Task(
+        "cdsc_r",
+        "CDSC-R: how related two captions are",
+        "pl",
+        PAIR,
+        "relatedness_score",
+        "spearman",
+        KLEJ_PAPER,
+        scale=(0, 5),
+        id="pair_ID",
+        prefixes=("CDS_",),
+        hub="allegro/klej-cdsc-r",
+    ),
+    Task(
+        "cbd",
+        "CBD: cyberbullying in messages",
+        "pl",
+        ("sentence",),
+        "target",
+        "positive_f1",
+        KLEJ_PAPER,
+        classes=("0", "1"),
+        hub="allegro/klej-cbd",
+    ),
+    Task(
+        "polemo2_in",
+        "PolEmo2.0-IN: sentiment of reviews, of doctors and hotels as in training",
+        "pl",
+        ("sentence",),
+        "target",
+        "accuracy",
+        KLEJ_PAPER,
+        classes=SENTIMENTS,
+        hub="allegro/klej-polemo2-in",
+    ),
+    Task(
+        "polemo2_out",
+        "PolEmo2.0-OUT: sentiment of reviews, of other things than in training",
+        "pl",
+        ("sentence",),
+        "target",
+        "accuracy",
+        KLEJ_PAPER,
+        classes=SENTIMENTS,
+        hub="allegro/klej-polemo2-out",
+    ),
+    Task(
+        "dyk",
+        "DYK: whether a text answers a question",
+        "pl",
+        ("question", "answer"),
+        "target",
+        "positive_f1",
+        KLEJ_PAPER,
+        classes=("0", "1"),
+        hub="allegro/klej-dyk",
+    ),
+    Task(
+        "psc",
+        "PSC: whether two summaries are of the same article",
+        "pl",
+        ("extract_text", "summary_text"),
+        "label",
+        "positive_f1",
+        KLEJ_PAPER,
+        classes=("0", "1"),
+        hub="allegro/klej-psc",
+    ),
+    Task(
+        "ar",
+        "AR: stars of a product review",
+        "pl",
+        ("text",),
+        "rating",
+        "weighted_mae",
+        KLEJ_PAPER,
+        scale=(1, 5),
+        hub="allegro/klej-allegro-reviews",
+    ),
+)
+HULU_TASKS = (
+    Task(
+        "hucola",
+        "HuCOLA: whether a sentence is acceptable",
+        "hu",
+        ("Sent",),
+        "label",
+        "matthews",
+        HULU,
+        classes=("0", "1"),
+        id="id",
+        prefixes=("HuCOLA.", "cola_"),
+        hub="NYTK/HuCOLA",
+    ),
+    Task(
+        "hurte",
+        "HuRTE: whether one text follows from another",
+        "hu",
+        ("premise", "hypothesis"),
+        "label",
+        "accuracy",
+        HULU,
+        classes=("0", "1"),
+        id="id",
+        prefixes=("HuRTE.", "rte_"),
+        hub="NYTK/HuRTE",
+    ),
+)
+HINDI_TASKS = (
+    Task(
+        "hindi_topics",
+        "Topic of BBC headlines",
+        "hi",
+        ("Sentence",),
+        "Topic_Label",
+        "weighted_f1",
+        HINDI,
+        classes=("0", "1", "2", "3", "4", "5"),
+        prefixes=("BBC.",),
+        quoted=True,
+    ),
+    Task(
+        "hindi_reviews",
+        "Sentiment of product reviews",
+        "hi",
+        ("Sentence",),
+        "Sentiment_Label",
+        "weighted_f1",
+        HINDI,
+        classes=("negative", "neutral", "positive", "conflict"),
+        prefixes=("PR.",),
+        quoted=True,
+    ),
+)
+TASKS: Mapping[str, Task] = {task.name: task for task in (*KLEJ, *HULU_TASKS, *HINDI_TASKS)}
