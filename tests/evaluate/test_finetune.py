@@ -15,16 +15,18 @@ from lingraft.core.errors import InputError
 from lingraft.evaluate import classifier
 from lingraft.evaluate import finetune as module
 from lingraft.evaluate.finetune import Finetuning, finetune, measure
-from lingraft.evaluate.labeled import Item, Splits, Task
+from lingraft.evaluate.labeled import LabeledItem, LabeledTask, Splits
 
-ANIMAL = Task("animal", "?", "en", ("text", "asked"), "label", "accuracy", "here", classes=("horse", "snail", "none"))
-LENGTH = Task("length", "?", "en", ("text",), "label", "spearman", "here", scale=(0, 20))
+ANIMAL = LabeledTask(
+    "animal", "?", "en", ("text", "asked"), "label", "accuracy", "here", classes=("horse", "snail", "none")
+)
+LENGTH = LabeledTask("length", "?", "en", ("text",), "label", "spearman", "here", scale=(0, 20))
 FULL = Finetuning(lr=1e-2, epochs=6, batch_items=16, weight_decay=0.0)
 LORA = replace(FULL, method="lora", lr=3e-2, lora_rank=4, lora_dropout=0.0)
 WORDS = ("river", "letter", "clock", "the", "evening", "bread")
 
 
-def animals(size: int, seed: int) -> list[Item]:
+def animals(size: int, seed: int) -> list[LabeledItem]:
     """Which animal stands somewhere in the first text; lengths differ a lot."""
     draw = random.Random(seed)
     items = []
@@ -32,7 +34,7 @@ def animals(size: int, seed: int) -> list[Item]:
         words = draw.choices(WORDS, k=draw.randint(1, 12))
         gold = draw.randrange(3)
         words[draw.randrange(len(words))] = (*ANIMAL.classes[:2], "rain")[gold]
-        items.append(Item(f"{seed}-{number}", (" ".join(words), "who?"), gold))
+        items.append(LabeledItem(f"{seed}-{number}", (" ".join(words), "who?"), gold))
     return items
 
 
@@ -40,14 +42,16 @@ def splits(made: Any, *, train: int = 160, dev: int = 30, test: int = 40) -> Spl
     return Splits(made(train, 1), made(dev, 2), made(test, 3))
 
 
-def lengths(size: int, seed: int) -> list[Item]:
+def lengths(size: int, seed: int) -> list[LabeledItem]:
     draw = random.Random(seed)
     numbers = [draw.randint(1, 15) for _ in range(size)]
-    return [Item(f"{seed}-{n}", (" ".join(draw.choices(WORDS, k=many)),), many) for n, many in enumerate(numbers)]
+    return [
+        LabeledItem(f"{seed}-{n}", (" ".join(draw.choices(WORDS, k=many)),), many) for n, many in enumerate(numbers)
+    ]
 
 
 @torch.inference_mode()
-def slowly(folder: Path, base: Path, task: Task, items: list[Item]) -> torch.Tensor:
+def slowly(folder: Path, base: Path, task: LabeledTask, items: list[LabeledItem]) -> torch.Tensor:
     """The logits of every item, each read alone: no padding, no attention mask."""
     heads = {"num_labels": len(task.classes) or 1}
     model = AutoModelForSequenceClassification.from_pretrained(folder, **heads).eval()
@@ -109,7 +113,7 @@ def test_a_score_is_learned_and_stays_on_its_scale(tiny_base: Path, tmp_path: Pa
 
 def test_padding_is_not_read_though_texts_end_with_the_pad_token(tiny_base: Path) -> None:
     model, tokenizer = classifier.load(tiny_base, ANIMAL)
-    items = [Item("", (text, "clock"), 0) for text in ("a", "a much longer text", "b b")]
+    items = [LabeledItem("", (text, "clock"), 0) for text in ("a", "a much longer text", "b b")]
     ids, _ = classifier.Encoder(tokenizer, 128)(items)
     tokenizer.pad_token = tokenizer.eos_token = tokenizer.convert_ids_to_tokens(ids[0][-1])
     assert {sequence[-1] for sequence in ids} == {tokenizer.pad_token_id}
@@ -140,7 +144,7 @@ def test_lora_moves_its_matrices_and_the_head_alone(tiny_base: Path, tmp_path: P
 
 def test_a_long_item_loses_the_end_of_its_longest_text(tiny_base: Path) -> None:
     _, tokenizer = classifier.load(tiny_base, ANIMAL)
-    item = Item("", ("The old lighthouse keeper climbed the stairs", "and"), 0)
+    item = LabeledItem("", ("The old lighthouse keeper climbed the stairs", "and"), 0)
     (whole,), none = classifier.Encoder(tokenizer, 128)([item])
     (cut,), one = classifier.Encoder(tokenizer, 8)([item])
     last = tokenizer("\n\nand", add_special_tokens=False)["input_ids"]

@@ -13,12 +13,13 @@ import pytest
 
 from lingraft.core.errors import InputError
 from lingraft.evaluate import metrics
-from lingraft.evaluate.label_scores import chance, constant, counts, score
-from lingraft.evaluate.labeled import Item, Splits, Task, from_hub, read
+from lingraft.evaluate.label_scores import asked, chance, constant, counts, score
+from lingraft.evaluate.labeled import LabeledItem, LabeledTask, Splits, read
 from lingraft.evaluate.labeled_tasks import HINDI_TASKS, HULU_TASKS, KLEJ, TASKS
+from lingraft.evaluate.suites.source import NoDataError
 
-SHOWS = Task("shows", "?", "pl", ("one", "two"), "label", "accuracy", "here", classes=("no", "yes"))
-RATED = Task("rated", "?", "pl", ("text",), "stars", "weighted_mae", "here", scale=(1, 5))
+SHOWS = LabeledTask("shows", "?", "pl", ("one", "two"), "label", "accuracy", "here", classes=("no", "yes"))
+RATED = LabeledTask("rated", "?", "pl", ("text",), "stars", "weighted_mae", "here", scale=(1, 5))
 ROWS = [{"one": f"text {n}", "two": f'of "{n}"', "label": "yes" if n % 3 else "no"} for n in range(40)]
 
 
@@ -68,7 +69,7 @@ def test_splits_are_read_from_every_form_of_file(tmp_path: Path) -> None:
     found = {form: read(SHOWS, tmp_path / form) for form in (*forms, "parquet")}
     expected = Splits(
         *(
-            [Item(str(n), (r["one"], r["two"]), int(r["label"] == "yes")) for n, r in enumerate(rows, start=1)]
+            [LabeledItem(str(n), (r["one"], r["two"]), int(r["label"] == "yes")) for n, r in enumerate(rows, start=1)]
             for rows in parts.values()
         ),
         left_out={"train": 0, "dev": 0},
@@ -94,6 +95,13 @@ def test_files_of_the_sources_are_found_by_their_own_names(tmp_path: Path) -> No
     assert [item.gold for item in splits.test] == [row["relatedness_score"] for row in cds[20:]]
     assert splits.test[0].id == "20"
     assert len(read(TASKS["cdsc_e"], tmp_path).train) == 10
+    own = tmp_path / "klej_cdsc-e"
+    own.mkdir()
+    write(own, train=cds[:5], dev=cds[10:12], test=cds[20:])
+    assert len(read(TASKS["cdsc_e"], tmp_path).train) == 5
+    write(own, dev=[*cds[10:12], {**cds[10], "sentence_A": "other"}])
+    with pytest.raises(InputError, match=r'dev.tsv:4: two items have the pair_ID "10"'):
+        read(TASKS["cdsc_e"], tmp_path)
 
 
 def test_where_test_has_no_labels_dev_is_test_and_part_of_train_dev(tmp_path: Path) -> None:
@@ -136,7 +144,7 @@ def test_fewer_items_are_always_the_same_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({}, r"there is no labeled train split of shows.\n.*train.tsv"),
+        ({}, r"there is no train split of shows that has labels.\n.*train.tsv"),
         ({"train": ROWS}, r"neither a test nor a dev split with labels"),
         ({"train": ROWS, "dev": ROWS[:5], "val": ROWS[:5]}, r"several files could be dev of shows: dev.tsv, val.tsv"),
         ({"train": [{"one": "a", "label": "yes"}]}, r'train.tsv:2: there is no "two"; there are: one, label'),
@@ -180,12 +188,12 @@ def test_a_broken_file_is_told(tmp_path: Path, name: str, data: bytes) -> None:
 
 
 def test_a_folder_or_hub_id_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such folder"):
+    with pytest.raises(NoDataError, match="there is no such folder"):
         read(SHOWS, tmp_path / "gone")
-    with pytest.raises(InputError, match=r"shows is on no hub.\n  Get its files and give their folder: here"):
-        from_hub(SHOWS)
-    with pytest.raises(InputError, match=r"the hub cannot be reached"):
-        from_hub(TASKS["cdsc_e"])
+    with pytest.raises(NoDataError, match=r"shows is on no hub.\n  Give the folder of its files: here"):
+        read(SHOWS, None)
+    with pytest.raises(NoDataError, match=r"allegro/klej-cdsc-e: the data set cannot be had"):
+        read(TASKS["cdsc_e"], None)
 
 
 def test_one_less_weighted_error_is_that_of_klej() -> None:
@@ -218,8 +226,8 @@ def test_what_is_not_defined_for_one_class_has_no_score() -> None:
 
 
 def test_chance_is_the_best_answer_that_never_changes() -> None:
-    def items(*golds: float) -> list[Item]:
-        return [Item(str(n), (str(n),), gold) for n, gold in enumerate(golds)]
+    def items(*golds: float) -> list[LabeledItem]:
+        return [LabeledItem(str(n), (str(n),), gold) for n, gold in enumerate(golds)]
 
     train, test = items(0, 0, 0, 1), items(0, 1, 1)
     assert (constant(SHOWS, train), chance(SHOWS, train, test)) == (0, pytest.approx(1 / 3))
@@ -230,3 +238,35 @@ def test_chance_is_the_best_answer_that_never_changes() -> None:
     stars = items(5, 5, 5, 5, 1, 3)
     assert (constant(RATED, stars), chance(RATED, stars, stars)) == (3, pytest.approx(1 - (2 + 2 + 0) / 3 / 4))
     assert math.isfinite(constant(TASKS["cdsc_r"], stars))
+
+
+@pytest.mark.parametrize(("name", "answers"), [("cbd", [0, 1, 1]), ("cdsc_r", [0.5, 4.25, 3.0])])
+def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[float]) -> None:
+    task = TASKS[name]
+    test = [LabeledItem(f"i{n}", (f"text {n}",), gold) for n, gold in enumerate([0, 1, 1])]
+    data = Splits(test, test, test, dev_from="one in 10 of train", test_from="dev")
+    results = [
+        {
+            "model": model,
+            "method": "lora",
+            "seed": seed,
+            "items": ["i2", "i0", "i1"],
+            "answers": [answers[2], answers[0], answers[1]] if model == "adapted" else [0, 0, 1],
+        }
+        for model in ("base", "adapted")
+        for seed in (4, 3)
+    ]
+    made, by_model = asked(task, data, results)
+    assert (made.name, made.language, made.metrics) == (f"{name}@lora", "pl", (task.metric,))
+    assert [item.group for item in made.items] == ["i0", "i1", "i2"] * 2
+    assert [answer.item for answer in by_model["base"]] == [item.id for item in made.items]
+    assert list(by_model) == ["base", "adapted"]
+    assert made.notes == (
+        "Fine-tuned (lora) on 3 items, the best epoch chosen on 3; seeds 3, 4.",
+        "Tested is dev: test has no labels.",
+        "Dev is one in 10 of train.",
+    )
+    counted = [answer.counts[task.metric] for answer in by_model["adapted"]]
+    assert counted == counts(task, [0, 1, 1], answers) * 2
+    expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
+    assert [answer.response for answer in by_model["adapted"]] == expected * 2

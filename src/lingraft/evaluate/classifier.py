@@ -23,7 +23,7 @@ from transformers.utils import logging
 
 from lingraft.core.errors import InputError
 
-from .labeled import Item, Task
+from .labeled import LabeledItem, LabeledTask
 
 BETWEEN = "\n\n"
 """What stands between the texts of an item."""
@@ -33,7 +33,7 @@ HEADS = ("score.", "classifier.")
 
 
 def load(
-    folder: Path, task: Task, *, trust_remote_code: bool = False
+    folder: Path, task: LabeledTask, *, trust_remote_code: bool = False
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in float32 with a head of random weights in the place of the LM head, and its tokenizer.
 
@@ -107,7 +107,7 @@ class Encoder:
             )
         self._tokenizer, self._start, self._context_tokens = tokenizer, start, context_tokens
 
-    def __call__(self, items: Sequence[Item]) -> tuple[list[list[int]], int]:
+    def __call__(self, items: Sequence[LabeledItem]) -> tuple[list[list[int]], int]:
         """The ids of every item, and how many items were cut."""
         found, num_cut = [], 0
         for item in items:

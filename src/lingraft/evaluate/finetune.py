@@ -29,7 +29,7 @@ from lingraft.core.progress import SILENT, Progress
 
 from . import classifier
 from .label_scores import score
-from .labeled import Item, Splits, Task
+from .labeled import LabeledItem, LabeledTask, Splits
 
 UNDEFINED = -2.0
 """Stands, on dev, for a score that is not defined: less than any."""
@@ -56,7 +56,7 @@ class Finetuning:
 
 def measure(
     models: Mapping[str, Path],
-    task: Task,
+    task: LabeledTask,
     data: Splits,
     folder: Path,
     settings: Sequence[Finetuning],
@@ -101,7 +101,7 @@ def measure(
 
 def finetune(
     model: Path,
-    task: Task,
+    task: LabeledTask,
     data: Splits,
     scratch: Path,
     settings: Finetuning,
@@ -198,7 +198,7 @@ class _Answers:
     Scores are learned as they lie around the mean of the training items, in standard deviations.
     """
 
-    def __init__(self, task: Task, train: Sequence[Item]) -> None:
+    def __init__(self, task: LabeledTask, train: Sequence[LabeledItem]) -> None:
         self._scale = task.scale
         golds = [item.gold for item in train]
         self._mean, self._deviation = float(np.mean(golds)), float(np.std(golds)) or 1.0
@@ -228,7 +228,7 @@ class _Advance(TrainerCallback):
 
 
 def _arguments(settings: Finetuning, scratch: Path, seed: int) -> TrainingArguments:
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(scratch),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_items,
@@ -254,9 +254,11 @@ def _arguments(settings: Finetuning, scratch: Path, seed: int) -> TrainingArgume
         seed=seed,
         use_cpu=not torch.cuda.is_available(),
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # of several GPUs the Trainer would take all, and multiply the batch
+    return arguments
 
 
-def _by_length(items: Sequence[Item]) -> list[Item]:
+def _by_length(items: Sequence[LabeledItem]) -> list[LabeledItem]:
     """Batches of like length are padded little."""
     return sorted(items, key=lambda item: sum(map(len, item.texts)))
 

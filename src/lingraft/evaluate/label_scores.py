@@ -5,18 +5,20 @@ N items, D counts of an item.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from . import metrics
-from .labeled import Item, Task
+from .labeled import LabeledItem, LabeledTask, Splits
+from .task import Answer, Item, Task
 
 ZERO_BY_CHANCE = ("matthews", "spearman")
 """Metrics that tell a constant answer from nothing at all in no way: chance is 0."""
 
 
-def counts(task: Task, golds: Sequence[float], answers: Sequence[float]) -> list[list[float]]:
+def counts(task: LabeledTask, golds: Sequence[float], answers: Sequence[float]) -> list[list[float]]:
     """Of every item, what the task's metric is made of (`metrics.METRICS[task.metric].of_sums` of their sums).
 
     Classes are numbers. Ranks, and how rare a score is, are taken from all the items together, and stay as they are
@@ -38,14 +40,14 @@ def counts(task: Task, golds: Sequence[float], answers: Sequence[float]) -> list
     return [metrics.confusion(int(gold), int(answer), size) for gold, answer in zip(golds, answers, strict=True)]
 
 
-def score(task: Task, golds: Sequence[float], answers: Sequence[float]) -> float | None:
+def score(task: LabeledTask, golds: Sequence[float], answers: Sequence[float]) -> float | None:
     """The task's own metric; None where it is not defined, as where there is one class only."""
     sums_D = np.sum(np.asarray(counts(task, golds, answers)), axis=0)
     value = float(metrics.METRICS[task.metric].of_sums(sums_D[None])[0])
     return None if math.isnan(value) else value
 
 
-def constant(task: Task, train: Sequence[Item]) -> float:
+def constant(task: LabeledTask, train: Sequence[LabeledItem]) -> float:
     """The one answer that is worth most on the training items: for accuracy the most frequent class."""
     golds = [item.gold for item in train]
     if task.metric in ZERO_BY_CHANCE:
@@ -55,8 +57,54 @@ def constant(task: Task, train: Sequence[Item]) -> float:
     return float(max(possible, key=lambda answer: -math.inf if worth[answer] is None else worth[answer]))
 
 
-def chance(task: Task, train: Sequence[Item], test: Sequence[Item]) -> float | None:
+def chance(task: LabeledTask, train: Sequence[LabeledItem], test: Sequence[LabeledItem]) -> float | None:
     """What the best constant answer is worth on the test items."""
     if task.metric in ZERO_BY_CHANCE:
         return 0.0
     return score(task, [item.gold for item in test], [constant(task, train)] * len(test))
+
+
+def asked(
+    task: LabeledTask, data: Splits, results: Sequence[Mapping[str, Any]]
+) -> tuple[Task, dict[str, list[Answer]]]:
+    """Results of `finetune.measure` as `compare.table` takes them: those of one method, all models with the same seeds.
+
+    Every seed answers every item; an item's answers are resampled as one.
+    """
+    method = results[0]["method"]
+    seeds = sorted({result["seed"] for result in results})
+    label = task.classes.__getitem__ if task.classes else "{:g}".format
+    items = tuple(
+        Item(item.id, " ".join(item.texts), (label(item.gold),), group=item.id) for _ in seeds for item in data.test
+    )
+    splits = data.figures()
+    notes = [
+        f"Fine-tuned ({method}) on {splits['train']:,} items, the best epoch chosen on {splits['dev']:,}; "
+        f"seeds {', '.join(map(str, seeds))}."
+    ]
+    notes += [f"Tested is {splits['test_from']}: test has no labels."] if splits["test_from"] != "test" else []
+    notes += [f"Dev is {splits['dev_from']}."] if splits["dev_from"] != "dev" else []
+    answers: dict[str, list[Answer]] = {}
+    for result in sorted(results, key=lambda result: result["seed"]):
+        given = dict(zip(result["items"], result["answers"], strict=True))
+        ordered = [given[item.id] for item in data.test]
+        counted = counts(task, [item.gold for item in data.test], ordered)
+        answers.setdefault(result["model"], []).extend(
+            Answer(item.id, label(answer), {task.metric: of_item})
+            for item, answer, of_item in zip(data.test, ordered, counted, strict=True)
+        )
+    return (
+        Task(
+            f"{task.name}@{method}",
+            "klej",
+            task.title,
+            task.language,
+            task.language,
+            "write",
+            items,
+            metrics=(task.metric,),
+            source=task.source,
+            notes=tuple(notes),
+        ),
+        answers,
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,6 +20,11 @@ from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT
 from lingraft.core.registry import did_you_mean
 from lingraft.corpus.records import open_file
+
+from .suites.source import NoDataError
+
+Rows = Sequence[tuple[str, Mapping[str, Any]]]
+"""Records, each with where it stands."""
 
 WORDS = {
     "train": ("train",),
@@ -31,7 +37,7 @@ DEV_ONE_IN = 10
 
 
 @dataclass(frozen=True)
-class Task:
+class LabeledTask:
     """What is asked of an item, and how answers are scored."""
 
     name: str
@@ -48,6 +54,8 @@ class Task:
     scale: tuple[float, float] | None = None
     """Of a task that asks for a number: the least and the greatest there can be."""
     id: str | None = None
+    folders: tuple[str, ...] = ()
+    """What a folder with this task alone can be called, in one with several."""
     prefixes: tuple[str, ...] = ()
     """What may stand before the name of a split in the name of a file."""
     quoted: bool = False
@@ -56,7 +64,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Item:
+class LabeledItem:
     """One thing to judge."""
 
     id: str
@@ -74,9 +82,9 @@ class Item:
 class Splits:
     """What is learned from, what the best epoch is chosen by, what is scored."""
 
-    train: Sequence[Item]
-    dev: Sequence[Item]
-    test: Sequence[Item]
+    train: Sequence[LabeledItem]
+    dev: Sequence[LabeledItem]
+    test: Sequence[LabeledItem]
     dev_from: str = "dev"
     test_from: str = "test"
     left_out: Mapping[str, int] | None = None
@@ -96,29 +104,32 @@ class Splits:
         }
 
 
-def read(task: Task, folder: Path) -> Splits:
-    """The splits of a task from files in `folder`, or in `data` below it.
+def read(task: LabeledTask, folder: Path | None) -> Splits:
+    """The splits of a task from files in `folder`, or in one of the task's own below it; None is the hub.
 
     A file is named for its split (`train.tsv`, `CDS_trial.txt`, `HuRTE.dev.json`, `test-00000-of-00001.parquet`; plain,
     .gz or .zst). Where test has no labels, dev is test. Where there is no dev to spare, one in ten of the training
     items is dev, all those together that have the same first text. Items that stand in test are taken out of train and
-    dev, and those of dev out of train. Raises InputError where a file or a label is missing or not known.
+    dev, and those of dev out of train. Raises NoDataError where there are no labeled items, and InputError for a file
+    or a label that is not as it should be.
     """
-    found = {split: _split(task, folder, split) for split in WORDS}
+    rows = _from_hub(task) if folder is None else _from_files(task, folder)
+    found = {split: _items(task, rows[split]) for split in WORDS}
     train, dev, test = found["train"], found["dev"], found["test"]
+    where = task.hub if folder is None else folder
     if not train:
-        raise InputError(
-            f"there is no {'labeled' if train is None else 'item in the'} train split of {task.name}.",
-            where=folder,
-            remedy=f"Files are looked for by name: {', '.join(_examples(task))}.",
+        raise NoDataError(
+            f"there is no train split of {task.name} that has labels.",
+            where=where,
+            remedy=f"Files are looked for by name, such as {task.prefixes[0] if task.prefixes else ''}train.tsv.",
         )
     test_from, dev_from = "test", "dev"
     if not test:
         test, test_from, dev = dev, "dev", None
     if not test:
-        raise InputError(
+        raise NoDataError(
             f"{task.name} has neither a test nor a dev split with labels.",
-            where=folder,
+            where=where,
             remedy="Put a file beside train whose items have labels, such as dev.tsv.",
         )
     if not dev:
@@ -132,30 +143,45 @@ def read(task: Task, folder: Path) -> Splits:
     if not clean_train or not clean_dev:
         raise InputError(
             f"{task.name} has no {'dev' if clean_train else 'train'} items left that are not tested.",
-            where=folder,
+            where=where,
             remedy="The splits have to hold different items.",
         )
     left_out = {"train": len(train) - len(clean_train), "dev": len(dev) - len(clean_dev)}
     return Splits(clean_train, clean_dev, test, dev_from, test_from, left_out)
 
 
-def from_hub(task: Task) -> Path:
-    """The folder of the task's data set from the hub, or from its local cache. Raises InputError without either."""
-    from huggingface_hub import snapshot_download
-
-    from lingraft.core.hub import commit
-
+def _from_hub(task: LabeledTask) -> dict[str, Rows]:
     if task.hub is None:
-        raise InputError(f"{task.name} is on no hub.", remedy=f"Get its files and give their folder: {task.source}.")
-    return Path(
-        snapshot_download(task.hub, repo_type="dataset", revision=commit(task.hub, revision=None, kind="dataset"))
-    )
+        raise NoDataError(f"{task.name} is on no hub.", remedy=f"Give the folder of its files: {task.source}.")
+    try:
+        found = datasets.load_dataset(task.hub)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise NoDataError(
+            f"the data set cannot be had: {error}",
+            where=task.hub,
+            remedy="Check the network and HF_HUB_OFFLINE, or give the folder of its files.",
+        ) from error
+    names = {split: next((word for word in words if word in found), None) for split, words in WORDS.items()}
+    return {
+        split: [(f"{task.hub}, {name}, row {number}", row) for number, row in enumerate(found[name], start=1)]
+        if name
+        else []
+        for split, name in names.items()
+    }
 
 
-def _split(task: Task, folder: Path, split: str) -> list[Item] | None:
-    """The items of one split; None where there is none, or none with labels."""
-    files = _files(task, folder, split)
-    rows = [(f"{path}:{line}", row) for path in files for line, row in _records(path, task)]
+def _from_files(task: LabeledTask, folder: Path) -> dict[str, Rows]:
+    if not folder.is_dir():
+        raise NoDataError("there is no such folder.", where=folder, remedy=f"It should hold the files of {task.name}.")
+    folder = next((folder / name for name in task.folders if (folder / name).is_dir()), folder)
+    return {
+        split: [(f"{path}:{line}", row) for path in _files(task, folder, split) for line, row in _records(path, task)]
+        for split in WORDS
+    }
+
+
+def _items(task: LabeledTask, rows: Rows) -> list[LabeledItem]:
+    """The items of one split; none where none has a label."""
     for where, row in rows:
         for field in task.fields:
             if field not in row:
@@ -167,24 +193,23 @@ def _split(task: Task, folder: Path, split: str) -> list[Item] | None:
     labels = [_text(row.get(task.label)) for _, row in rows]
     hidden = [not label or (label == "-1" and "-1" not in task.classes) for label in labels]
     if all(hidden):
-        return None
+        return []
     if any(hidden):
         raise InputError(
             f"an item has no {task.label}, others have.",
             where=rows[hidden.index(True)][0],
             remedy="Label it or take it out.",
         )
-    return [
-        Item(
-            _text(row.get(task.id)) or str(number),
-            tuple(_text(row.get(field)) for field in task.fields),
-            _gold(task, label, where),
-        )
-        for number, ((where, row), label) in enumerate(zip(rows, labels, strict=True), start=1)
-    ]
+    items: dict[str, LabeledItem] = {}
+    for number, ((where, row), label) in enumerate(zip(rows, labels, strict=True), start=1):
+        own = _text(row.get(task.id)) or str(number)
+        if own in items:
+            raise InputError(f'two items have the {task.id} "{own}".', where=where, remedy="Give each one of its own.")
+        items[own] = LabeledItem(own, tuple(_text(row.get(field)) for field in task.fields), _gold(task, label, where))
+    return list(items.values())
 
 
-def _gold(task: Task, label: str, where: str) -> float:
+def _gold(task: LabeledTask, label: str, where: str) -> float:
     if task.scale is None:
         if label not in task.classes:
             raise InputError(
@@ -212,10 +237,8 @@ def _text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def _files(task: Task, folder: Path, split: str) -> list[Path]:
+def _files(task: LabeledTask, folder: Path, split: str) -> list[Path]:
     """The file of a split, or the numbered parts of one."""
-    if not folder.is_dir():
-        raise InputError("there is no such folder.", where=folder, remedy=f"It should hold the files of {task.name}.")
     before, words = "|".join(map(re.escape, task.prefixes)), "|".join(WORDS[split])
     name = re.compile(rf"({before})?({words})(-\d+-of-\d+)?\.(tsv|txt|csv|jsonl|json|parquet)(\.gz|\.zst)?")
     found = [(name.fullmatch(path.name), path) for path in sorted([*folder.glob("*"), *folder.glob("data/*")])]
@@ -229,11 +252,7 @@ def _files(task: Task, folder: Path, split: str) -> list[Path]:
     return [path for _, path in found]
 
 
-def _examples(task: Task) -> list[str]:
-    return [f"{prefix}{split}.tsv" for prefix in ("", *task.prefixes[:1]) for split in ("train", "dev", "test")]
-
-
-def _records(path: Path, task: Task) -> list[tuple[int, Mapping[str, Any]]]:
+def _records(path: Path, task: LabeledTask) -> list[tuple[int, Mapping[str, Any]]]:
     """Every record with its line, or its number where the format has no lines."""
     form = next(part for part in path.name.split(".")[::-1] if part not in ("gz", "zst"))
     try:
@@ -250,22 +269,22 @@ def _records(path: Path, task: Task) -> list[tuple[int, Mapping[str, Any]]]:
         raise InputError(told, where=path, remedy="Get it anew from its source.") from error
 
 
-def _parse_jsonl(text: str, task: Task) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _parse_jsonl(text: str, task: LabeledTask) -> Iterable[tuple[int, Mapping[str, Any]]]:
     return [(number, json.loads(line)) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
-def _parse_json(text: str, task: Task) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _parse_json(text: str, task: LabeledTask) -> Iterable[tuple[int, Mapping[str, Any]]]:
     rows = json.loads(text)
     if not isinstance(rows, list):
         raise ValueError("it is no JSON list of items")
     return enumerate(rows, start=1)
 
 
-def _parse_csv(text: str, task: Task) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _parse_csv(text: str, task: LabeledTask) -> Iterable[tuple[int, Mapping[str, Any]]]:
     return _table(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-def _parse_tsv(text: str, task: Task) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _parse_tsv(text: str, task: LabeledTask) -> Iterable[tuple[int, Mapping[str, Any]]]:
     quoting = csv.QUOTE_MINIMAL if task.quoted else csv.QUOTE_NONE
     return _table(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=quoting))
 
@@ -283,12 +302,12 @@ def _table(rows: Any) -> Iterable[tuple[int, Mapping[str, Any]]]:
 PARSERS = {"jsonl": _parse_jsonl, "json": _parse_json, "csv": _parse_csv, "tsv": _parse_tsv, "txt": _parse_tsv}
 
 
-def _is_dev(item: Item) -> bool:
+def _is_dev(item: LabeledItem) -> bool:
     digest = hashlib.sha256(item.content[0].encode()).digest()
     return int.from_bytes(digest[:8]) % DEV_ONE_IN == 0
 
 
-def _some(items: Sequence[Item], at_most: int | None) -> Sequence[Item]:
+def _some(items: Sequence[LabeledItem], at_most: int | None) -> Sequence[LabeledItem]:
     if at_most is None or at_most >= len(items):
         return items
     return random.Random(0).sample(list(items), at_most)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from .labeled import Task
+from .labeled import LabeledTask
 
 KLEJ_PAPER = "KLEJ: Rybak et al. 2020, ACL, https://aclanthology.org/2020.acl-main.111; https://klejbenchmark.com"
 HULU = "HuLU: Ligeti-Nagy et al. 2022, https://hulu.nytud.hu"
@@ -12,7 +12,7 @@ SENTIMENTS = ("__label__meta_minus_m", "__label__meta_zero", "__label__meta_plus
 PAIR = ("sentence_A", "sentence_B")
 
 KLEJ = (
-    Task(
+    LabeledTask(
         "nkjp_ner",
         "NKJP-NER: kind of the named entity in a sentence",
         "pl",
@@ -21,9 +21,10 @@ KLEJ = (
         "accuracy",
         KLEJ_PAPER,
         classes=("geogName", "noEntity", "orgName", "persName", "placeName", "time"),
+        folders=("klej_nkjp-ner",),
         hub="allegro/klej-nkjp-ner",
     ),
-    Task(
+    LabeledTask(
         "cdsc_e",
         "CDSC-E: entailment between two captions",
         "pl",
@@ -34,9 +35,13 @@ KLEJ = (
         classes=("NEUTRAL", "CONTRADICTION", "ENTAILMENT"),
         id="pair_ID",
         prefixes=("CDS_",),
+        folders=(
+            "klej_cdsc-e",
+            "CDS",
+        ),
         hub="allegro/klej-cdsc-e",
     ),
-    Task(
+    LabeledTask(
         "cdsc_r",
         "CDSC-R: how related two captions are",
         "pl",
@@ -47,9 +52,13 @@ KLEJ = (
         scale=(0, 5),
         id="pair_ID",
         prefixes=("CDS_",),
+        folders=(
+            "klej_cdsc-r",
+            "CDS",
+        ),
         hub="allegro/klej-cdsc-r",
     ),
-    Task(
+    LabeledTask(
         "cbd",
         "CBD: cyberbullying in messages",
         "pl",
@@ -58,9 +67,10 @@ KLEJ = (
         "positive_f1",
         KLEJ_PAPER,
         classes=("0", "1"),
+        folders=("klej_cbd",),
         hub="allegro/klej-cbd",
     ),
-    Task(
+    LabeledTask(
         "polemo2_in",
         "PolEmo2.0-IN: sentiment of reviews, of doctors and hotels as in training",
         "pl",
@@ -69,9 +79,10 @@ KLEJ = (
         "accuracy",
         KLEJ_PAPER,
         classes=SENTIMENTS,
+        folders=("klej_polemo2.0-in",),
         hub="allegro/klej-polemo2-in",
     ),
-    Task(
+    LabeledTask(
         "polemo2_out",
         "PolEmo2.0-OUT: sentiment of reviews, of other things than in training",
         "pl",
@@ -80,9 +91,10 @@ KLEJ = (
         "accuracy",
         KLEJ_PAPER,
         classes=SENTIMENTS,
+        folders=("klej_polemo2.0-out",),
         hub="allegro/klej-polemo2-out",
     ),
-    Task(
+    LabeledTask(
         "dyk",
         "DYK: whether a text answers a question",
         "pl",
@@ -91,9 +103,10 @@ KLEJ = (
         "positive_f1",
         KLEJ_PAPER,
         classes=("0", "1"),
+        folders=("klej_dyk",),
         hub="allegro/klej-dyk",
     ),
-    Task(
+    LabeledTask(
         "psc",
         "PSC: whether two summaries are of the same article",
         "pl",
@@ -102,9 +115,10 @@ KLEJ = (
         "positive_f1",
         KLEJ_PAPER,
         classes=("0", "1"),
+        folders=("klej_psc",),
         hub="allegro/klej-psc",
     ),
-    Task(
+    LabeledTask(
         "ar",
         "AR: stars of a product review",
         "pl",
@@ -113,11 +127,12 @@ KLEJ = (
         "weighted_mae",
         KLEJ_PAPER,
         scale=(1, 5),
+        folders=("klej_ar",),
         hub="allegro/klej-allegro-reviews",
     ),
 )
 HULU_TASKS = (
-    Task(
+    LabeledTask(
         "hucola",
         "HuCOLA: whether a sentence is acceptable",
         "hu",
@@ -130,7 +145,7 @@ HULU_TASKS = (
         prefixes=("HuCOLA.", "cola_"),
         hub="NYTK/HuCOLA",
     ),
-    Task(
+    LabeledTask(
         "hurte",
         "HuRTE: whether one text follows from another",
         "hu",
@@ -145,7 +160,7 @@ HULU_TASKS = (
     ),
 )
 HINDI_TASKS = (
-    Task(
+    LabeledTask(
         "hindi_topics",
         "Topic of BBC headlines",
         "hi",
@@ -157,7 +172,7 @@ HINDI_TASKS = (
         prefixes=("BBC.",),
         quoted=True,
     ),
-    Task(
+    LabeledTask(
         "hindi_reviews",
         "Sentiment of product reviews",
         "hi",
@@ -170,4 +185,4 @@ HINDI_TASKS = (
         quoted=True,
     ),
 )
-TASKS: Mapping[str, Task] = {task.name: task for task in (*KLEJ, *HULU_TASKS, *HINDI_TASKS)}
+TASKS: Mapping[str, LabeledTask] = {task.name: task for task in (*KLEJ, *HULU_TASKS, *HINDI_TASKS)}
