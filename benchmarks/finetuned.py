@@ -23,8 +23,8 @@ from lingraft.evaluate.labeled_tasks import TASKS
 
 STARTER = Path(lingraft.__file__).parent / "starter" / "english-novels-7m"
 SETTINGS = {
-    "full": Finetuning(method="full", lr=5e-4, epochs=4),
-    "lora": Finetuning(method="lora", lr=2e-3, epochs=4),
+    "full": Finetuning(method="full", lr=5e-4, epochs=3),
+    "lora": Finetuning(method="lora", lr=2e-3, epochs=3),
 }
 
 

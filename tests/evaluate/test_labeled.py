@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -270,3 +271,5 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
     assert counted == counts(task, [0, 1, 1], answers) * 2
     expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
     assert [answer.response for answer in by_model["adapted"]] == expected * 2
+    same, _ = asked(task, replace(data, test=test[:1]), results)
+    assert same.notes[-1].startswith(f"All tested items have the same {task.label}, for which ")

@@ -84,11 +84,15 @@ def asked(
     ]
     notes += [f"Tested is {splits['test_from']}: test has no labels."] if splits["test_from"] != "test" else []
     notes += [f"Dev is {splits['dev_from']}."] if splits["dev_from"] != "dev" else []
+    golds = [item.gold for item in data.test]
+    if score(task, golds, golds) is None:
+        title = metrics.METRICS[task.metric].title
+        notes.append(f"All tested items have the same {task.label}, for which {title} is not defined.")
     answers: dict[str, list[Answer]] = {}
     for result in sorted(results, key=lambda result: result["seed"]):
         given = dict(zip(result["items"], result["answers"], strict=True))
         ordered = [given[item.id] for item in data.test]
-        counted = counts(task, [item.gold for item in data.test], ordered)
+        counted = counts(task, golds, ordered)
         answers.setdefault(result["model"], []).extend(
             Answer(item.id, label(answer), {task.metric: of_item})
             for item, answer, of_item in zip(data.test, ordered, counted, strict=True)
