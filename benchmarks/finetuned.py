@@ -16,9 +16,11 @@ from typing import Any
 from record import record
 
 import lingraft
-from lingraft.evaluate import compare, label_scores, statistics
+from lingraft.evaluate import compare, statistics
 from lingraft.evaluate.finetune import Finetuning, measure
+from lingraft.evaluate.label_scores import chance
 from lingraft.evaluate.labeled import read
+from lingraft.evaluate.labeled_suites import asked
 from lingraft.evaluate.labeled_tasks import TASKS
 
 STARTER = Path(lingraft.__file__).parent / "starter" / "english-novels-7m"
@@ -54,9 +56,9 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
     tasks, answers, runs = [], {}, []
     for method in arguments.methods:
         results = measure(models, task, data, arguments.work, [SETTINGS[method]], seeds=arguments.seeds)
-        asked, by_model = label_scores.asked(task, data, results)
-        tasks.append(asked)
-        answers[asked.name] = by_model
+        made, by_model = asked(task, data, results, suite="klej")
+        tasks.append(made)
+        answers[made.name] = by_model
         runs += [
             {key: value for key, value in result.items() if key not in ("items", "golds", "answers", "identity")}
             for result in results
@@ -70,7 +72,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         "items_of_the_task": whole.figures(),
         "items_used": data.figures(),
         "coverage": statistics.COVERAGE,
-        "chance": label_scores.chance(task, data.train, data.test),
+        "chance": chance(task, data.train, data.test),
         "table": compare.table(tasks, answers, seed=0),
         "runs": runs,
         "settings": {method: vars(SETTINGS[method]) for method in arguments.methods},

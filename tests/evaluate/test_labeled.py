@@ -3,7 +3,6 @@
 import gzip
 import json
 import math
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from lingraft.core.errors import InputError
 from lingraft.evaluate import metrics
-from lingraft.evaluate.label_scores import asked, chance, constant, counts, score
+from lingraft.evaluate.label_scores import chance, constant, counts, score
 from lingraft.evaluate.labeled import LabeledItem, LabeledTask, Splits, read
 from lingraft.evaluate.labeled_tasks import HINDI_TASKS, HULU_TASKS, KLEJ, TASKS
 from lingraft.evaluate.suites.source import NoDataError
@@ -239,37 +238,3 @@ def test_chance_is_the_best_answer_that_never_changes() -> None:
     stars = items(5, 5, 5, 5, 1, 3)
     assert (constant(RATED, stars), chance(RATED, stars, stars)) == (3, pytest.approx(1 - (2 + 2 + 0) / 3 / 4))
     assert math.isfinite(constant(TASKS["cdsc_r"], stars))
-
-
-@pytest.mark.parametrize(("name", "answers"), [("cbd", [0, 1, 1]), ("cdsc_r", [0.5, 4.25, 3.0])])
-def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[float]) -> None:
-    task = TASKS[name]
-    test = [LabeledItem(f"i{n}", (f"text {n}",), gold) for n, gold in enumerate([0, 1, 1])]
-    data = Splits(test, test, test, dev_from="one in 10 of train", test_from="dev")
-    results = [
-        {
-            "model": model,
-            "method": "lora",
-            "seed": seed,
-            "items": ["i2", "i0", "i1"],
-            "answers": [answers[2], answers[0], answers[1]] if model == "adapted" else [0, 0, 1],
-        }
-        for model in ("base", "adapted")
-        for seed in (4, 3)
-    ]
-    made, by_model = asked(task, data, results)
-    assert (made.name, made.language, made.metrics) == (f"{name}@lora", "pl", (task.metric,))
-    assert [item.group for item in made.items] == ["i0", "i1", "i2"] * 2
-    assert [answer.item for answer in by_model["base"]] == [item.id for item in made.items]
-    assert list(by_model) == ["base", "adapted"]
-    assert made.notes == (
-        "Fine-tuned (lora) on 3 items, the best epoch chosen on 3; seeds 3, 4.",
-        "Tested is dev: test has no labels.",
-        "Dev is one in 10 of train.",
-    )
-    counted = [answer.counts[task.metric] for answer in by_model["adapted"]]
-    assert counted == counts(task, [0, 1, 1], answers) * 2
-    expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
-    assert [answer.response for answer in by_model["adapted"]] == expected * 2
-    same, _ = asked(task, replace(data, test=test[:1]), results)
-    assert same.notes[-1].startswith(f"All tested items have the same {task.label}, for which ")

@@ -5,14 +5,12 @@ N items, D counts of an item.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from . import metrics
-from .labeled import LabeledItem, LabeledTask, Splits
-from .task import Answer, Item, Task
+from .labeled import LabeledItem, LabeledTask
 
 ZERO_BY_CHANCE = ("matthews", "spearman")
 """Metrics that tell a constant answer from nothing at all in no way: chance is 0."""
@@ -62,53 +60,3 @@ def chance(task: LabeledTask, train: Sequence[LabeledItem], test: Sequence[Label
     if task.metric in ZERO_BY_CHANCE:
         return 0.0
     return score(task, [item.gold for item in test], [constant(task, train)] * len(test))
-
-
-def asked(
-    task: LabeledTask, data: Splits, results: Sequence[Mapping[str, Any]]
-) -> tuple[Task, dict[str, list[Answer]]]:
-    """Results of `finetune.measure` as `compare.table` takes them: those of one method, all models with the same seeds.
-
-    Every seed answers every item; an item's answers are resampled as one.
-    """
-    method = results[0]["method"]
-    seeds = sorted({result["seed"] for result in results})
-    label = task.classes.__getitem__ if task.classes else "{:g}".format
-    items = tuple(
-        Item(item.id, " ".join(item.texts), (label(item.gold),), group=item.id) for _ in seeds for item in data.test
-    )
-    splits = data.figures()
-    notes = [
-        f"Fine-tuned ({method}) on {splits['train']:,} items, the best epoch chosen on {splits['dev']:,}; "
-        f"seeds {', '.join(map(str, seeds))}."
-    ]
-    notes += [f"Tested is {splits['test_from']}: test has no labels."] if splits["test_from"] != "test" else []
-    notes += [f"Dev is {splits['dev_from']}."] if splits["dev_from"] != "dev" else []
-    golds = [item.gold for item in data.test]
-    if score(task, golds, golds) is None:
-        title = metrics.METRICS[task.metric].title
-        notes.append(f"All tested items have the same {task.label}, for which {title} is not defined.")
-    answers: dict[str, list[Answer]] = {}
-    for result in sorted(results, key=lambda result: result["seed"]):
-        given = dict(zip(result["items"], result["answers"], strict=True))
-        ordered = [given[item.id] for item in data.test]
-        counted = counts(task, golds, ordered)
-        answers.setdefault(result["model"], []).extend(
-            Answer(item.id, label(answer), {task.metric: of_item})
-            for item, answer, of_item in zip(data.test, ordered, counted, strict=True)
-        )
-    return (
-        Task(
-            f"{task.name}@{method}",
-            "klej",
-            task.title,
-            task.language,
-            task.language,
-            "write",
-            items,
-            metrics=(task.metric,),
-            source=task.source,
-            notes=tuple(notes),
-        ),
-        answers,
-    )

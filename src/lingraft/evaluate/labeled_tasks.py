@@ -185,4 +185,5 @@ HINDI_TASKS = (
         quoted=True,
     ),
 )
-TASKS: Mapping[str, LabeledTask] = {task.name: task for task in (*KLEJ, *HULU_TASKS, *HINDI_TASKS)}
+SUITES: Mapping[str, tuple[LabeledTask, ...]] = {"klej": KLEJ, "hulu": HULU_TASKS, "hindi_cls": HINDI_TASKS}
+TASKS: Mapping[str, LabeledTask] = {task.name: task for tasks in SUITES.values() for task in tasks}
