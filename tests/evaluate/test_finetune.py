@@ -195,6 +195,11 @@ def test_training_items_of_one_class_are_told(tiny_base: Path, tmp_path: Path) -
         finetune(tiny_base, ANIMAL, data, tmp_path, FULL, seed=0)
 
 
+def test_a_training_that_went_astray_is_told(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"went astray: .*\n  Lower lr \(1e\+38\)"):
+        finetune(tiny_base, LENGTH, splits(lengths), tmp_path / "scratch", replace(FULL, lr=1e38), seed=0)
+
+
 def test_a_context_longer_than_the_model_is_told(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a context of 129 tokens is longer than the 128 positions of the model"):
         finetune(tiny_base, ANIMAL, splits(animals), tmp_path, replace(FULL, context_tokens=129), seed=0)

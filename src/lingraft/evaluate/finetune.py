@@ -1,5 +1,6 @@
 """A model fine-tuned on a labeled task, and its answers to the test items."""
 
+import gc
 import hashlib
 import json
 import shutil
@@ -95,6 +96,7 @@ def measure(
                     result = {"identity": identity, "model": name, **made}
                     write_json(kept, result)
                     shutil.rmtree(scratch)
+                    gc.collect()  # a Trainer and its model hold each other, and the next model needs the memory
                 found.append(result)
     return found
 
@@ -114,7 +116,8 @@ def finetune(
 
     Of the figures, `answers` and `golds` stand in the order of `items`, classes as their numbers; `score` is the
     task's own metric, None where it is not defined. On a CPU the same seed gives the same answers. `scratch` holds the
-    best epoch's weights meanwhile and can be deleted afterwards. Raises InputError for training items of one class.
+    best epoch's weights meanwhile and can be deleted afterwards. Raises InputError for training items of one class, and
+    where training went astray.
     """
     if task.classes and len({item.gold for item in data.train}) < 2:
         raise InputError(
@@ -159,7 +162,14 @@ def finetune(
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     trainer.compute_metrics = None
-    given = answers.of(trainer.predict(rows["test"]).predictions)
+    logits = trainer.predict(rows["test"]).predictions
+    if not np.isfinite(logits).all():
+        raise InputError(
+            f"fine-tuning on {task.name} went astray: what the head gives is no number any more.",
+            where=model,
+            remedy=f"Lower lr ({settings.lr:g}).",
+        )
+    given = answers.of(logits)
     golds = [item.gold for item in splits["test"]]
     curve = [
         {
