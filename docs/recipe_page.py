@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from lingraft.core.outside import TextSource
 from lingraft.core.stage import Needs, Stage
 from lingraft.stages import table
+from lingraft.stages.evaluate import Suite
 
 PAGE = Path(__file__).with_name("recipe.md")
 INTRODUCTION = """# The recipe
@@ -39,6 +40,7 @@ stages:
 def page() -> str:
     """The whole page as Markdown."""
     parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
+    parts += ["## A suite of tasks\n\n" + (Suite.__doc__ or "") + "\n\n" + fields(Suite)]
     parts += [stage(kind, found) for kind, found in table().items()]
     return "\n".join(parts)
 

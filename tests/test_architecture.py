@@ -12,15 +12,16 @@ import lingraft
 
 ROOT = Path(lingraft.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-DOMAIN = {"corpus", "tokenizer", "graft", "train", "forecast", "evaluate", "export", "report"}
+DOMAIN = {"corpus", "tokenizer", "graft", "train", "forecast", "evaluate", "analyze", "export", "report"}
 MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"stages", "core", "cli_errors", "cli_options", "cli_plan", "cli_tokenizer"},
+    "cli": {"stages", "core", "cli_errors", "cli_evaluate", "cli_options", "cli_plan", "cli_tokenizer"},
     "cli_errors": {"core"},
+    "cli_evaluate": {"stages", "core", "corpus", "evaluate", "cli_errors", "cli_options"},
     "cli_options": set(),
     "cli_plan": {"stages", "core", "forecast", "cli_errors", "cli_options"},
-    "cli_tokenizer": {"core", "corpus", "tokenizer", "cli_errors"},
+    "cli_tokenizer": {"core", "corpus", "tokenizer", "cli_errors", "cli_options"},
     "core": set(),
     "stages": {"core", *DOMAIN},
     "corpus": {"core"},
@@ -29,6 +30,7 @@ MAY_IMPORT = {
     "train": {"core", "corpus", "tokenizer", "evaluate"},
     "forecast": {"core", "evaluate", "train"},
     "evaluate": {"core", "corpus"},
+    "analyze": {"core", "tokenizer", "evaluate", "graft"},
     "export": {"core", "tokenizer", "graft"},
     "report": {"core"},
 }

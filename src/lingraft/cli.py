@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli_errors import user_errors
+from .cli_evaluate import evaluate
 from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
 from .cli_plan import doctor, plan
 from .cli_tokenizer import app as tokenizer_app
@@ -138,6 +139,7 @@ def show(
         Console().print(run_table(run, artifacts))
 
 
+app.command()(evaluate)
 app.command()(doctor)
 
 

@@ -12,4 +12,7 @@ Override = Annotated[
 StoreFolder = Annotated[
     Path, typer.Option("--store", envvar="LINGRAFT_STORE", help="The folder that holds artifacts and runs.")
 ]
+TextFiles = Annotated[
+    list[Path], typer.Option("--text", help="A text file (.txt, .jsonl, .csv, .parquet, also .gz). May be repeated.")
+]
 DEFAULT_STORE = Path("lingraft-store")

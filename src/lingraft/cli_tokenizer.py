@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_errors import user_errors
+from .cli_options import TextFiles
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,11 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Compare tokenizers, prove one, or ask how many tokens to add.", no_args_is_help=True)
 
-TextFiles = Annotated[
-    list[Path], typer.Option("--text", help="A text file (.txt, .jsonl, .csv, .parquet, also .gz). May be repeated.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="All figures, as JSON.")]
-MAX_DOCUMENT_BYTES = 16 << 20
 MEASURES = {
     "bytes_per_token": "bytes per token",
     "characters_per_token": "characters per token",
@@ -42,10 +39,11 @@ def prove(
     Ends with exit code 1 when something does not hold.
     """
     with user_errors():
+        from lingraft.corpus.read import texts_of
         from lingraft.tokenizer.diagnosis import describe, diagnose
         from lingraft.tokenizer.proofs import prove
 
-        texts = [document for file in text for document in _documents(file)]
+        texts = [document for file in text for document in texts_of(file)]
         findings = diagnose(path, texts)
         proofs = prove(base, path, [], texts, demand=False) if base else None
     broken = [finding for finding in findings if not finding.holds]
@@ -77,19 +75,20 @@ def compare(
 ) -> None:
     """Compare what a text costs with different tokenizers."""
     with user_errors():
+        from lingraft.corpus.read import texts_of
         from lingraft.tokenizer import family
         from lingraft.tokenizer.fertility import measure, parity
 
         names = [path.name for path in paths]
         unique = len(set(names)) == len(names)
         tokenizers = {path.name if unique else str(path): family.open(path) for path in paths}
-        documents = {str(file): list(_documents(file)) for file in text}
+        documents = {str(file): texts_of(file) for file in text}
         figures = {
             file: {name: measure(tokenizer, found) for name, tokenizer in tokenizers.items()}
             for file, found in documents.items()
         }
         if english is not None:
-            first, original = next(iter(documents)), list(_documents(english))
+            first, original = next(iter(documents)), texts_of(english)
             for name, tokenizer in tokenizers.items():
                 figures[first][name]["parity"] = parity(tokenizer, documents[first], original)
     if as_json:
@@ -123,10 +122,11 @@ def advise(
     """Say how many tokens to add: what each size gains on held-out text and costs the model, from one training."""
     with user_errors():
         from lingraft.core.progress import SILENT
+        from lingraft.corpus.read import texts_of
         from lingraft.tokenizer.advice import advise, shape
         from lingraft.tokenizer.extension import open_source
 
-        texts = [document for file in text for document in _documents(file)]
+        texts = [document for file in text for document in texts_of(file)]
         model = shape(base) if (base / "config.json").is_file() else None
         advice = advise(open_source(base), texts, model, most=most, progress=SILENT)
     if as_json:
@@ -142,15 +142,6 @@ def advise(
         f"{found['flops_per_byte_change']:+.0%} computation a byte. {found['most_supported']:,} tokens occur at least "
         f"{found['least_occurrences']} times in this text; rows of others would hardly be trained."
     )
-
-
-def _documents(file: Path) -> list[str]:
-    from lingraft.core.outside import TextSource
-    from lingraft.corpus.document import Document
-    from lingraft.corpus.read import read
-
-    found = read(TextSource(path=str(file)), Path.cwd(), max_document_bytes=MAX_DOCUMENT_BYTES)
-    return [document.text for document in found if isinstance(document, Document)]
 
 
 def _comparison(rows: dict[str, dict[str, Any]]) -> "Table":

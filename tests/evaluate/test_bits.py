@@ -99,14 +99,17 @@ def test_batches_do_not_change_the_result(
         assert one.bits == pytest.approx(three.bits, rel=1e-5)
 
 
-def test_batches_hold_every_window_once_and_keep_to_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bits, "BATCH_TOKENS", 40)
+def test_large_vocabularies_are_read_in_smaller_batches() -> None:
+    assert (bits.batch_tokens(6_000), bits.batch_tokens(32_768), bits.batch_tokens(131_072)) == (8192, 4096, 1024)
+
+
+def test_batches_hold_every_window_once_and_keep_to_their_size() -> None:
     windows = [bits._Window(index, range(size), size - 1) for index, size in enumerate([3, 20, 50, 7, 19, 1, 20])]
-    batches = list(bits._batches(windows))
+    batches = list(bits._batches(windows, 40))
     assert sorted(window.document for batch in batches for window in batch) == list(range(len(windows)))
     sizes = [len(batch) * max(len(window.ids) for window in batch) for batch in batches]
     assert [size for size in sizes if size > 40] == [50]
-    assert list(bits._batches([])) == []
+    assert list(bits._batches([], 40)) == []
 
 
 def test_begins_with_eos_where_there_is_no_bos(model: PreTrainedModel, tiny_base: Path, english: list[str]) -> None:

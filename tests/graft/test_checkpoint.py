@@ -54,6 +54,19 @@ def test_changed_tensors_stand_between_untouched_ones(
     assert index["metadata"]["total_size"] == 2 * (7 + 30 + 44) + 3 * 3 * 2 - 9 * 4
 
 
+@pytest.mark.parametrize(("elements", "lengths"), [(1, [1] * 5), (7, [2, 2, 1]), (99, [5])])
+def test_a_tensor_in_parts(sharded: Path, elements: int, lengths: list[int]) -> None:
+    weights = checkpoint.open(sharded)
+    parts = list(weights.parts("b.second", elements))
+    assert [len(part) for part in parts] == lengths
+    assert torch.equal(torch.cat(parts), weights.load("b.second"))
+
+
+def test_a_single_number_is_one_part(tmp_path: Path) -> None:
+    save_file({"scale": torch.tensor(2.0)}, tmp_path / "model.safetensors")
+    assert list(checkpoint.open(tmp_path).parts("scale", 10)) == [torch.tensor(2.0)]
+
+
 def test_a_tensor_in_memory_of_its_own(sharded: Path) -> None:
     weights = checkpoint.open(sharded)
     table = weights.load("b.second")

@@ -31,7 +31,50 @@ OLD_PIECES = (
     "| |ż||ad|ne|j| map|ie|."
 )
 NEW_PIECES = "W|ąska| ścieżka| prowadzi| przez| las| nad| jezi|oro|,| które| nie| ma| nazwy| na| żadnej| mapie|."
+RIGHT = {"base": 0.242, "graft": 0.258, "pretrain": 0.455}
 LEVELS = {"base": (2.314, 1.204), "graft": (2.871, 1.204), "pretrain": (1.592, 1.207)}
+
+
+def task(model: str, name: str, metric: str, *, headline: bool = True) -> dict[str, Any]:
+    value = RIGHT[model] * (100 if metric == "chrf" else 1)
+    gap = value - RIGHT["base"] * (100 if metric == "chrf" else 1)
+    against = {
+        "difference": gap,
+        "low": gap - 0.05,
+        "high": gap + 0.05,
+        "p": 0.004 if gap > 0.1 else 0.8,
+        "p_holm": 0.012 if gap > 0.1 else 1.0,
+        "test": "McNemar, exact",
+        "effect": 0.4,
+        "verdict": "better" if gap > 0.1 else "no difference",
+    }
+    return {
+        "task": name,
+        "suite": "starter",
+        "title": {"letters": "Questions, by letter", "translation": "Translation, Polish into English"}[name],
+        "language": "pl",
+        "prompt_language": "pl",
+        "metric": metric,
+        "metric_title": {"accuracy": "Accuracy", "chrf": "chrF++", "accuracy_sum": "Accuracy, by whole likelihood"}[
+            metric
+        ],
+        "digits": 1 if metric == "chrf" else 3,
+        "lower_is_better": False,
+        "headline": headline,
+        "model": model,
+        "items": 66,
+        "groups": 40 if name == "letters" else 66,
+        "shots": 0 if name == "letters" else 5,
+        "value": value,
+        "low": value - 0.1,
+        "high": value + 0.1,
+        "chance": 0.25 if metric.startswith("accuracy") else None,
+        "cut_items": 2 if name == "letters" else 0,
+        "empty": 0,
+        "against": against if model != "base" else None,
+        "notes": ["There is no dev part."] if name == "translation" else [],
+        "source": "Written for lingraft; CC0",
+    }
 
 
 def bits(model: str, stream: str, source: str, shift: float, width: float) -> dict[str, Any]:
@@ -279,6 +322,23 @@ def adaptation() -> dict[str, Any]:
         "evaluation": {
             "coverage": 0.95,
             "models": list(LEVELS),
+            "tasks": [
+                *(task(model, "letters", "accuracy") for model in LEVELS),
+                *(task(model, "letters", "accuracy_sum", headline=False) for model in LEVELS),
+                *(task(model, "translation", "chrf") for model in LEVELS),
+            ],
+            "missing": [{"suite": "xcopa", "why": "there is no Polish here.", "task": None, "model": None}],
+            "leaks": [
+                {
+                    "task": "letters",
+                    "items": 66,
+                    "leaked": 3,
+                    "too_short": 0,
+                    "examples": ["cho-001", "cho-007", "cho-009"],
+                    "without": {"base": 0.238, "graft": 0.254, "pretrain": 0.429},
+                },
+                {"task": "translation", "items": 66, "leaked": 0, "too_short": 1, "examples": [], "without": {}},
+            ],
             "bits": [
                 bits(model, stream, name, shift, 0.02 if name == "all" else 0.034)
                 for stream, shifts in sources.items()

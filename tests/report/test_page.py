@@ -67,7 +67,7 @@ def test_the_whole_report_is_well_formed_and_shows_every_section(report, tmp_pat
     assert path == tmp_path / "report.html"
     outline(page)
     assert sections(page) == [
-        *("steps", "evaluation", "training", "tokenizer", "samples", "corpus", "cost", "export", "provenance")
+        *("steps", "evaluation", "tasks", "training", "tokenizer", "samples", "corpus", "cost", "export", "provenance")
     ]
     shown = html.unescape(without_scripts(page))
     for expected in [
@@ -112,7 +112,7 @@ def test_a_part_that_is_not_there_is_left_out(report, tmp_path, part):
     outline(page)
     gone = {
         "training": {"training", "cost"},
-        "evaluation": {"evaluation", "samples"},
+        "evaluation": {"evaluation", "tasks", "samples"},
         "graft": set(),
         "tokenizer": set(),
     }
@@ -165,7 +165,7 @@ def test_a_failed_proof_is_said(report, tmp_path):
 
 
 def test_every_template_is_there():
-    assert len(list(TEMPLATES.glob("*.html"))) == 12
+    assert len(list(TEMPLATES.glob("*.html"))) == 13
 
 
 def test_intervals_say_what_they_cover(report, tmp_path):

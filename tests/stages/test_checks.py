@@ -98,7 +98,10 @@ def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.Monk
         (["pretrain.lora.rnk=3"], r"stages\.pretrain\.lora\.rnk: .*rank"),
         (["pretrain.budget_bytes=0", "pretrain.epochs="], r"stages\.pretrain\.budget_bytes: .*greater than 0"),
         (["graft.strategy=subword"], "stages.graft.strategy: input should be .*'subwords'.* \\(got 'subword'\\)"),
-        (["evaluate.suites=[bit]"], r"stages\.evaluate\.suites\.0: input should be 'bits' or 'samples' \(got 'bit'\)"),
+        (["evaluate.suites=[bit]"], r'evaluate: suites\[0\]: no suite is called "bit"\.\n  Did you mean "bits"\?'),
+        (["evaluate.suites=[{suite: xcopa, data: none}]"], r"suites\[0\]: .*none: the data of xcopa is not there"),
+        (["evaluate.suites=[{suite: starter, options: {a: 1}}]"], r'suites\[0\]: .*there is no option "a"'),
+        (["evaluate.suites=[{suite: starter, words: {a: b}}]"], r'suites\[0\]: words: no prompt has a word "a"'),
         (["tokenizer="], r"stages\.tokenizer: method continued_bpe needs new_tokens"),
     ],
 )

@@ -141,9 +141,13 @@ def _identity(config: StageConfig, stage: Stage, outside: Mapping[str, str]) -> 
         *path, last = dotted.split(".")
         place: Any = identity
         for key in path:
-            place = place[int(key)] if isinstance(place, list) else place[key]
-        place[last] = content
+            place = place[_key(place, key)]
+        place[_key(place, last)] = content
     return identity
+
+
+def _key(place: Any, key: str) -> str | int:
+    return int(key) if isinstance(place, list) else key
 
 
 def _measured(forecast: Forecast, finished: Input) -> Forecast:

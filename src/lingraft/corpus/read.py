@@ -14,6 +14,8 @@ from .document import BadRecord, Document, Unusable, excerpt, printable
 from .formats import FORMATS, Raw
 from .records import COMPRESSIONS
 
+MAX_DOCUMENT_BYTES = 16 << 20
+
 
 def files(source: TextSource, folder: Path) -> list[Path]:
     """The files of a source, sorted; none for a data set on the hub. A relative path starts at `folder`.
@@ -83,6 +85,12 @@ def read(
                 where=path,
                 remedy="Where it is cut off or damaged, fetch it again; `gzip -t` and `zstd -t` test a file.",
             ) from error
+
+
+def texts_of(file: Path) -> list[str]:
+    """The texts of a file's documents; records that are none are left out."""
+    found = read(TextSource(path=str(file)), Path.cwd(), max_document_bytes=MAX_DOCUMENT_BYTES)
+    return [document.text for document in found if isinstance(document, Document)]
 
 
 def _judge(raw: Iterator[Raw], written: str, name: str) -> Iterator[Document | BadRecord]:

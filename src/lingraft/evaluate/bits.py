@@ -11,6 +11,8 @@ from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
 
 BATCH_TOKENS = 8192
+BATCH_LOGITS = 1 << 27
+"""Of all tokens and the whole vocabulary: half a GB in float32, and the loss of a row takes a copy of it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def measure(
     """The bits of every document under the model, in the order given.
 
     Each token is predicted once: the first from BOS (EOS where there is no BOS), every other from all that stands
-    before it or at least a quarter of the context. Logits are taken in float32.
+    before it or at least a quarter of the context. Logits are taken in float32 at least.
     """
     start_id = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if start_id is None:
@@ -62,7 +64,7 @@ def measure(
     ]
     nats = [0.0] * len(documents)
     progress.start("measuring bits per byte", sum(window.scored for window in windows), "tokens")
-    for batch in _batches(windows):
+    for batch in _batches(windows, batch_tokens(len(tokenizer))):
         for window, loss in zip(batch, _window_nats(model, batch, start_id), strict=True):
             nats[window.document] += loss
         progress.advance(sum(window.scored for window in batch))
@@ -89,11 +91,16 @@ def _windows(ids: Sequence[int], context_tokens: int) -> Iterator[tuple[Sequence
         seen = end
 
 
-def _batches(windows: Sequence[_Window]) -> Iterator[list[_Window]]:
+def batch_tokens(vocabulary: int) -> int:
+    """How many tokens are read at once, where a single window is not longer."""
+    return min(BATCH_TOKENS, BATCH_LOGITS // vocabulary)
+
+
+def _batches(windows: Sequence[_Window], most_tokens: int) -> Iterator[list[_Window]]:
     """Windows of like length together, so that little is padded; longest first, so that memory is short at once."""
     batch: list[_Window] = []
     for window in sorted(windows, key=lambda window: -len(window.ids)):
-        if batch and (len(batch) + 1) * len(batch[0].ids) > BATCH_TOKENS:
+        if batch and (len(batch) + 1) * len(batch[0].ids) > most_tokens:
             yield batch
             batch = []
         batch.append(window)
@@ -113,6 +120,7 @@ def _window_nats(model: PreTrainedModel, batch: Sequence[_Window], pad_id: int) 
     for row, window in enumerate(batch):
         end = len(window.ids)
         first = end - window.scored
-        logits_SV = logits_BSV[row, first - 1 : end - 1].float()
+        logits_SV = logits_BSV[row, first - 1 : end - 1]
+        logits_SV = logits_SV.to(torch.promote_types(logits_SV.dtype, torch.float32))
         losses.append(torch.nn.functional.cross_entropy(logits_SV, ids_BS[row, first:end], reduction="sum").item())
     return losses

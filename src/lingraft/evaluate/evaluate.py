@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -19,11 +19,15 @@ from . import bits, generate, statistics
 from .bits import Bits
 from .generate import Loaded
 
+Each = TypeVar("Each")
+
 STREAMS = ("target", "replay")
 EVERY_SOURCE = "all"
 SPEED_TOKENS = 128
 LEAST_DOCUMENTS = 5
 """Of a source, to stand in the table by itself: resampling fewer makes an interval that is far too narrow."""
+LEAST_GROUPS = 8
+"""Novels, sites or authors, to be resampled instead of their documents: of fewer a bootstrap knows too little."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +38,19 @@ class HeldOut:
     language: Language
     texts: list[str]
     sources: list[str]
+    groups: Sequence[str | None] = ()
+    """The novel, site or author of each document; none where the corpus knows of none."""
 
-    def of(self, source: str, records: Sequence[Bits]) -> list[Bits]:
-        """The records of one source, or of all."""
+    def of(self, source: str, records: Sequence[Each]) -> list[Each]:
+        """Those of the records, one a document, that are of a source, or of all."""
         return [r for r, s in zip(records, self.sources, strict=True) if source in (EVERY_SOURCE, s)]
+
+    def clusters(self, source: str) -> list[str]:
+        """What is resampled as one: the group where there are enough of them, else the document."""
+        documents = [f"document {number}" for number in range(len(self.texts))]
+        groups = [group or document for group, document in zip(self.groups or documents, documents, strict=True)]
+        found = self.of(source, groups)
+        return found if len(set(found)) >= LEAST_GROUPS else self.of(source, documents)
 
     def parts(self) -> list[str]:
         """`all`, and where there are several sources each that has documents enough for an interval."""
@@ -64,7 +77,7 @@ def held_out(corpus: Path, languages: Mapping[str, Language], max_documents: int
             continue
         rows = shards.sample(corpus, stream, "held_out", max_documents)
         if rows:
-            found.append(HeldOut(stream, languages[stream], [row[0] for row in rows], [row[1] for row in rows]))
+            found.append(HeldOut(stream, languages[stream], *map(list, zip(*rows, strict=True))))
     return found
 
 
@@ -107,27 +120,35 @@ def bits_table(
     for text in texts:
         for source in text.parts():
             against = text.of(source, measured[first][text.stream])
+            clusters = text.clusters(source)
+            documents = text.of(source, text.texts)
+            num_words = sum(len(document.split()) for document in documents) if text.language.spaces else None
             for model, streams in measured.items():
                 records = text.of(source, streams[text.stream])
-                interval = statistics.bits_per_byte(records, seed=seed)
+                interval = statistics.bits_per_byte(records, seed=seed, groups=clusters)
+                num_bits = sum(record.bits for record in records)
                 rows.append(
                     {
                         "model": model,
                         "stream": text.stream,
                         "source": source,
                         "documents": len(records),
+                        "resampled": len(set(clusters)),
                         "bytes": sum(record.bytes for record in records),
                         "bits_per_byte": interval.value,
                         "low": interval.low,
                         "high": interval.high,
-                        "against_base": None if model == first else _against(records, against, seed),
+                        "bits_per_character": num_bits / sum(map(len, documents)),
+                        "bits_per_word": num_bits / num_words if num_words else None,
+                        "bits_per_token": num_bits / sum(record.tokens for record in records),
+                        "against_base": None if model == first else _against(records, against, seed, clusters),
                     }
                 )
     return rows
 
 
-def _against(records: list[Bits], base: list[Bits], seed: int) -> dict[str, float]:
-    gap = statistics.difference(records, base, seed=seed)
+def _against(records: list[Bits], base: list[Bits], seed: int, clusters: list[str]) -> dict[str, float]:
+    gap = statistics.difference(records, base, seed=seed, groups=clusters)
     return {
         "difference": gap.value,
         "low": gap.low,

@@ -64,7 +64,8 @@ def write_until(
     room = max(1, context_tokens - max_new_tokens)
     ids, cut = [], []
     for prompt in prompts:
-        found = tokenizer(prompt, add_special_tokens=False, split_special_tokens=not special_tokens)["input_ids"]
+        plain = {"add_special_tokens": False, "split_special_tokens": not special_tokens, "verbose": False}
+        found = tokenizer(prompt, **plain)["input_ids"]
         whole = [start, *found] if bos or not found else found
         ids.append(whole[-room:])
         cut.append(max(0, len(whole) - room))

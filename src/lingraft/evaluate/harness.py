@@ -18,6 +18,8 @@ from lm_eval import evaluator
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
+from lm_eval.defaults import DEFAULT_OTHER_SEED
+from lm_eval.tasks import TaskManager
 
 from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
@@ -138,19 +140,25 @@ def answer(
             remedy="Leave `chat` out for a base model, or add a chat_template.jinja to the model's folder.",
         )
     asked = Asked(loaded, context_tokens=context_tokens, chat=task.chat, bos=bos, progress=progress)
-    samples = run(asked, {task.name: _configured(task)}, chat=task.chat)[task.name]
+    made = _defined(task) if task.kind == "harness" else configured(task)
+    samples = run(asked, {task.name: made}, chat=task.chat, limit=task.most_items)[task.name]
     samples.sort(key=lambda sample: sample["doc_id"])
+    if task.kind == "harness":
+        return [_as_it_counts(sample, asked) for sample in samples]
     make = _choice if task.kind == "choice" else _written
     return [make(task, number, sample, asked) for number, sample in enumerate(samples)]
 
 
-def run(asked: Asked, tasks: dict[str, Any], *, chat: bool = False) -> dict[str, list[dict[str, Any]]]:
+def run(
+    asked: LM, tasks: dict[str, Any], *, chat: bool = False, limit: int | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Every sample of the harness's own tasks, by name."""
     asked.screen = sys.stderr
     with _quiet():
         results = evaluator.evaluate(
             asked,
             {"tasks": tasks, "groups": {}, "group_map": {}},
+            limit=limit,
             bootstrap_iters=0,
             log_samples=True,
             apply_chat_template=chat,
@@ -159,7 +167,7 @@ def run(asked: Asked, tasks: dict[str, Any], *, chat: bool = False) -> dict[str,
     return results["samples"]
 
 
-def _configured(task: Task) -> ConfigurableTask:
+def configured(task: Task) -> ConfigurableTask:
     """The task in the harness's form."""
 
     def rows(items: Sequence[Any]) -> datasets.Dataset:
@@ -189,6 +197,37 @@ def _configured(task: Task) -> ConfigurableTask:
         }
     with _quiet():
         return ConfigurableTask(config=config)
+
+
+def _defined(task: Task) -> ConfigurableTask:
+    """A task as the harness defines it."""
+    try:
+        with _quiet():
+            manager = TaskManager(include_defaults=not task.definition)
+            (found,) = manager.load([task.harness])["tasks"].values()
+            found.set_config("num_fewshot", found.get_config("num_fewshot") or 0)
+            found.set_fewshot_seed(DEFAULT_OTHER_SEED)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(
+            f"the harness cannot set up this task: {error}",
+            where=task.harness,
+            remedy="Check its name or file, and that its data is here or the hub can be reached.",
+        ) from error
+    return found
+
+
+def _as_it_counts(sample: dict[str, Any], asked: Asked) -> Answer:
+    """By the task's own metrics, where they give each item a number."""
+    values = {name: sample[name] for name in sample["metrics"]}
+    counts = {name: [float(value), 1.0] for name, value in values.items() if isinstance(value, int | float)}
+    responses = [response[0] for response in sample["filtered_resps"]] if sample["filtered_resps"] else []
+    options = isinstance(sample["filtered_resps"][0], tuple | list) if responses else False
+    return Answer(
+        str(sample["doc_id"]),
+        "" if options else str(sample["filtered_resps"][0]),
+        counts,
+        tuple(float(logprob) for logprob in responses) if options else (),
+    )
 
 
 def _choice(task: Task, number: int, sample: dict[str, Any], asked: Asked) -> Answer:

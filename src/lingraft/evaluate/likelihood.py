@@ -96,6 +96,7 @@ class Splitter:
             add_special_tokens=False,
             split_special_tokens=not self._special_tokens,
             return_offsets_mapping=True,
+            verbose=False,
         )
         ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
         cut = next((index for index, (_, end) in enumerate(offsets) if end > len(kept)), len(ids))
@@ -226,7 +227,8 @@ def _scored(model: PreTrainedModel, batch: Sequence[_Row]) -> Iterator[tuple[_An
     else:
         lowest = torch.finfo(model.dtype).min
         mask = torch.zeros(sees_BSS.shape, dtype=model.dtype).masked_fill_(~sees_BSS, lowest)[:, None].to(model.device)
-    logprobs_NV = _logits(model, ids_BS, positions_BS, mask, rows, places).float().log_softmax(dim=1)
+    logits_NV = _logits(model, ids_BS, positions_BS, mask, rows, places)
+    logprobs_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)).log_softmax(dim=1)
     predicted_N = torch.tensor(predicted, device=logprobs_NV.device)
     chosen_N = logprobs_NV.gather(1, predicted_N[:, None])[:, 0].double().cpu()
     greedy_N = (logprobs_NV.argmax(dim=1) == predicted_N).cpu()

@@ -116,6 +116,15 @@ METRICS: Mapping[str, Metric] = {
     "repetition": Metric("Repeated 4-grams", ratio, lower_is_better=True),
 }
 
+HARNESS_SHARES = frozenset(("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "em", "exact"))
+"""Metrics of the harness by which an item is right or wrong."""
+
+
+def metric(name: str) -> Metric:
+    """One of ours, or a mean over items that a task of the harness names."""
+    return METRICS.get(name) or Metric(name, ratio, is_share=name in HARNESS_SHARES)
+
+
 _CHRF = CHRF(word_order=2)
 
 

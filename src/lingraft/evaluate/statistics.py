@@ -98,14 +98,16 @@ def cohens_h(share: float, against: float) -> float:
     return 2 * math.asin(math.sqrt(share)) - 2 * math.asin(math.sqrt(against))
 
 
-def bits_per_byte(records: Sequence[Bits], *, seed: int = 0) -> Interval:
-    """Bits per byte with an interval from resampling whole documents."""
-    return estimate(_counts(records), ratio, seed=seed)
+def bits_per_byte(records: Sequence[Bits], *, seed: int = 0, groups: Sequence[str] = ()) -> Interval:
+    """Bits per byte with an interval from resampling whole documents, or groups of them."""
+    return estimate(_counts(records), ratio, seed=seed, groups=groups)
 
 
-def difference(records: Sequence[Bits], against: Sequence[Bits], *, seed: int = 0) -> Interval:
+def difference(
+    records: Sequence[Bits], against: Sequence[Bits], *, seed: int = 0, groups: Sequence[str] = ()
+) -> Interval:
     """Bits per byte of the first less those of the second on the same documents, resampled as pairs."""
-    return paired(_counts(records), _counts(against), ratio, seed=seed)
+    return paired(_counts(records), _counts(against), ratio, seed=seed, groups=groups)
 
 
 def _counts(records: Sequence[Bits]) -> list[list[float]]:

@@ -32,8 +32,8 @@ class Task:
     language: str
     """BCP 47 tag of the language that is tested."""
     prompt_language: str
-    kind: Literal["choice", "write"]
-    """Whether the likeliest of the answers is taken, or a text is written."""
+    kind: Literal["choice", "write", "harness"]
+    """Whether the likeliest of the answers is taken, or a text is written; or the harness knows by itself."""
     items: tuple[Item, ...]
     shots: tuple[Item, ...] = ()
     """Solved examples that stand before every item, from a part of the data that is not asked."""
@@ -48,13 +48,19 @@ class Task:
     """Whether items are put to the model in its chat template."""
     source: str = ""
     """The paper, and where the data comes from."""
+    harness: str = ""
+    """The name, or the YAML file, of a task that the harness defines: it has no items here."""
+    definition: str = ""
+    """What stands in that file; empty for a name."""
+    most_items: int | None = None
+    """Of a task that the harness defines."""
     notes: tuple[str, ...] = ()
     """What a reader of the figure has to know: items left out, a dev split asked for want of a test."""
 
     @property
     def chance(self) -> float | None:
         """What guessing gives: the mean of one over the options; None where answers are written."""
-        if self.kind == "write":
+        if self.kind != "choice":
             return None
         return sum(1 / len(item.answers) for item in self.items) / len(self.items)
 
@@ -64,6 +70,8 @@ class Task:
 
     def reduced(self, num_items: int | None, num_shots: int | None) -> "Task":
         """With at most so many items, evenly spread, and the first of the shots."""
+        if self.kind == "harness":
+            return replace(self, most_items=num_items)
         items = self.items
         if num_items is not None and num_items < len(items):
             items = tuple(items[index * len(items) // num_items] for index in range(num_items))

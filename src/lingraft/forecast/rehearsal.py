@@ -13,7 +13,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from lingraft.evaluate.bits import BATCH_TOKENS
+from lingraft.evaluate.bits import batch_tokens
 from lingraft.train import experts, loss, optimizers, quantize
 from lingraft.train.loading import load_dtype
 from lingraft.train.settings import Settings
@@ -332,7 +332,7 @@ def _forward(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], autocast
 
 def _held_out(model: PreTrainedModel, context_tokens: int, autocast: bool) -> None:
     """One batch of `bits.measure`."""
-    windows = max(1, BATCH_TOKENS // context_tokens)
+    windows = max(1, batch_tokens(model.config.vocab_size) // context_tokens)
     ids_BS = torch.zeros(windows, context_tokens, dtype=torch.long)
     with torch.inference_mode():
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):

@@ -6,7 +6,7 @@ A file is 8 bytes of header length, the header as JSON, then the tensors without
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -48,6 +48,21 @@ class Checkpoint:
         try:
             with safe_open(path, framework="pt") as file:
                 return file.get_tensor(name).clone()
+        except SafetensorError as error:
+            raise _damaged(path, str(error)) from error
+
+    def parts(self, name: str, elements: int) -> Iterator[torch.Tensor]:
+        """One tensor in runs of its first axis, each of `elements` or little less, or of one row that is longer."""
+        path = self.folder / self.files[name]
+        shape = self.shards[self.files[name]].tensors[name]["shape"]
+        try:
+            with safe_open(path, framework="pt") as file:
+                if not shape:
+                    yield file.get_tensor(name)
+                    return
+                rows, step = file.get_slice(name), max(1, elements // max(1, prod(shape[1:])))
+                for first in range(0, shape[0], step):
+                    yield rows[first : first + step]
         except SafetensorError as error:
             raise _damaged(path, str(error)) from error
 

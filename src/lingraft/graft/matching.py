@@ -113,7 +113,11 @@ def spell(
         if index in added:  # an added token is text, the others are symbols of the model
             ids = backend.encode(token, add_special_tokens=False).ids
         else:
-            ids = _tokenize(backend, token) if same_family else _respell(backend, _bytes(token, new_family), family)
+            ids = (
+                _tokenize(backend, token)
+                if same_family
+                else _respell(backend, written_bytes(token, new_family), family)
+            )
         spellings.append([piece for piece in ids if piece not in special])
     return spellings
 
@@ -128,10 +132,11 @@ def _keys(tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[int, object]]:
         if index in added and added[index].special:
             yield index, ("special", roles.get(token, token))
         else:
-            yield index, token.encode() if index in added else _bytes(token, family)
+            yield index, token.encode() if index in added else written_bytes(token, family)
 
 
-def _bytes(token: str, family: str) -> bytes:
+def written_bytes(token: str, family: str) -> bytes:
+    """The bytes of text that a token of the model's own vocabulary stands for, by the family of its tokenizer."""
     if family == kind.BYTE_LEVEL_BPE:
         return b"".join(bytes([BYTE_OF[symbol]]) if symbol in BYTE_OF else symbol.encode() for symbol in token)
     if BYTE_TOKEN.fullmatch(token):

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from . import figures, format, headline, tables
+from . import figures, format, headline, tables, tasks
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -26,7 +26,7 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
     environment.filters.update(format.FILTERS)
-    environment.globals.update(tables=tables, headline=headline)
+    environment.globals.update(tables=tables, headline=headline, tasks=tasks)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     curves = figures.curves(report)
     library = get_plotlyjs() if curves else ""

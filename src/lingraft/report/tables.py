@@ -58,7 +58,7 @@ def comparisons(report: Mapping[str, Any]) -> list[Comparison]:
         rows.sort(key=lambda row: (row["source"] != "all", row["source"], evaluation["models"].index(row["model"])))
         sources: dict[str, list[Mapping[str, Any]]] = {}
         for row in rows:
-            shown = {**row, "role": _role(report, row["model"]), "verdict": verdict(row["against_base"])}
+            shown = {**row, "role": role_of(report, row["model"]), "verdict": verdict(row["against_base"])}
             sources.setdefault(row["source"], []).append(shown)
         found.append(Comparison(stream, axis([row[end] for row in rows for end in ("low", "high")]), sources))
     return found
@@ -85,7 +85,7 @@ def models(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         fertility = {row["stream"]: row for row in evaluation.get("fertility", []) if row["model"] == model}
         speed = next((row for row in evaluation.get("speed", []) if row["model"] == model), None)
         if fertility or speed:
-            rows.append({"model": model, "role": _role(report, model), "speed": speed, **fertility})
+            rows.append({"model": model, "role": role_of(report, model), "speed": speed, **fertility})
     return rows
 
 
@@ -156,6 +156,13 @@ def pieces(tokens: Sequence[str]) -> list[Piece]:
     return runs
 
 
+def role_of(report: Mapping[str, Any], model: str) -> str:
+    """Whether a model is the base, the adapted one, or between them."""
+    if model == BASE:
+        return "base"
+    return "adapted" if model == adapted_model(report) else "between"
+
+
 def environments(steps: Iterable[Mapping[str, Any]]) -> list[Environment]:
     """Steps put together that ran on the same machine with the same versions."""
     found: list[Environment] = []
@@ -168,12 +175,6 @@ def environments(steps: Iterable[Mapping[str, Any]]) -> list[Environment]:
         else:
             found.append(Environment([step["name"]], machine, versions))
     return found
-
-
-def _role(report: Mapping[str, Any], model: str) -> str:
-    if model == BASE:
-        return "base"
-    return "adapted" if model == adapted_model(report) else "between"
 
 
 def _yes(holds: bool) -> tuple[str, bool]:

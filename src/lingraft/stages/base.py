@@ -106,10 +106,8 @@ def run(job: Job) -> dict[str, Any]:
     if source is not None:
         name = source.name
     else:
-        from huggingface_hub import snapshot_download
-
         job.progress.start(f"fetching {name}")
-        source = Path(snapshot_download(name, revision=_commit(job.config), ignore_patterns=list(UNWANTED)))
+        source = _snapshot(job.config)
         _check_folder(source)
     for path in _files(source):
         link = job.folder / path.name
@@ -133,6 +131,15 @@ def local_folder(model: str, recipe_folder: Path) -> Path | None:
     return None
 
 
+def folder_of(model: str, trust_remote_code: bool) -> Path:
+    """The folder of a model named on the command line, fetched where it is on the hub."""
+    folder = local_folder(model, Path.cwd())
+    if folder is None:
+        folder = _snapshot(Base(model=model, trust_remote_code=trust_remote_code))
+    _check_folder(folder)
+    return folder
+
+
 def model_config(recipe: Any, figures: Mapping[str, Any]) -> tuple[Any, int]:
     """The config of a model that was made from the recipe's base and has these figures, and how many rows are new."""
     config = recipe.stages["base"]
@@ -145,6 +152,12 @@ def model_config(recipe: Any, figures: Mapping[str, Any]) -> tuple[Any, int]:
     num_new = max(0, rows - loaded.vocab_size)
     loaded.vocab_size = rows
     return loaded, num_new
+
+
+def _snapshot(config: Base) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(config.model, revision=_commit(config), ignore_patterns=list(UNWANTED)))
 
 
 def _config_folder(config: Base) -> Path:

@@ -1,11 +1,35 @@
-"""evaluate: several models on the same held-out text: bits per byte, samples, speed."""
+"""evaluate: several models on the same held-out text and the same tasks."""
 
-from typing import Annotated, Any, Literal
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
+
+if TYPE_CHECKING:
+    from lingraft.evaluate.suites.loading import Wanted
+
+INTRINSIC = ("bits", "samples")
+"""What needs no task's data."""
+
+
+class Suite(BaseModel):
+    """A suite of tasks, and how its items are asked. A name alone takes the defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    suite: str = Field(description="Its name; see docs/suites.md.")
+    data: str | None = Field(None, description="The folder with its files; left out, they come from the hub.")
+    language: str | None = Field(None, description="BCP 47; the recipe's language by default.")
+    items: int | None = Field(None, ge=2, description="At most so many items of each task, evenly spread.")
+    shots: int | None = Field(None, ge=0, description="At most so many solved examples before each item.")
+    prompts: list[Literal["native", "english"]] = Field(["native"], min_length=1)
+    words: dict[str, str] = Field({}, description="Words of the prompt in place of ours: {because: ..., answer: ...}.")
+    chat: bool = Field(False, description="Ask in the model's chat template.")
+    options: dict[str, Any] = Field({}, description="The suite's own.")
 
 
 class Evaluate(StageConfig):
@@ -14,7 +38,11 @@ class Evaluate(StageConfig):
     kind: Literal["evaluate"] = "evaluate"
     models: Annotated[list[str] | None, Needs("model")] = Field(None, description="The first is the one compared with.")
     corpus: Annotated[str | None, Needs("text")] = None
-    suites: list[Literal["bits", "samples"]] = Field(["bits", "samples"], min_length=1)
+    suites: list[str | Suite] = Field(
+        ["bits", "samples"],
+        min_length=1,
+        description="bits, samples, and suites of tasks: a name, or {suite: name, data: folder, shots: 5, ...}.",
+    )
     documents: int | None = Field(
         None, ge=2, description="Held-out documents of each stream, evenly spread; all by default."
     )
@@ -27,19 +55,53 @@ class Evaluate(StageConfig):
 
 
 def check(context: Check) -> None:
-    """One name stands once."""
+    """One name stands once; suites, their options and their folders are there."""
+    from lingraft.core.registry import did_you_mean
+    from lingraft.corpus import find
+    from lingraft.evaluate.suites import SUITES
+
     names = context.config.models
     if len(set(names)) != len(names):
         raise RecipeError("a model is named twice.", where="models")
+    language = find(context.recipe.language)
+    for place, wanted in _wanted(context.config, context.recipe.folder):
+        if wanted.suite not in SUITES:
+            known = did_you_mean(wanted.suite, [*INTRINSIC, *SUITES])
+            raise RecipeError(f'no suite is called "{wanted.suite}".', where=f"suites[{place}]", remedy=known)
+        try:
+            wanted.check(language)
+        except RecipeError as error:
+            where = f"suites[{place}]" + (f": {error.where}" if error.where else "")
+            raise RecipeError(error.what, where=where, remedy=error.remedy) from error
+
+
+def outside(context: Check) -> dict[str, str]:
+    """What is asked, item by item; of a suite without data, that it is missing."""
+    from lingraft.corpus import find
+    from lingraft.evaluate.suites.loading import load
+    from lingraft.evaluate.suites.source import NoDataError
+
+    found = {}
+    for place, wanted in _wanted(context.config, context.recipe.folder):
+        try:
+            tasks = load(wanted, find(context.settings.language))
+            found[f"suites.{place}"] = " ".join(task.identity() for task in tasks)
+        except NoDataError:
+            found[f"suites.{place}"] = "missing"
+    return found
 
 
 def forecast(context: Check) -> Forecast:
     """Two FLOPs a token and weight, for a held-out text of the documents' usual size."""
+    from lingraft.evaluate.bits import batch_tokens
+
     models = [context.figures[name] for name in context.config.models]
     streams = context.figures[context.config.corpus]["streams"].values()
     text = sum(stream["held_out"]["bytes"] for stream in streams)
     tokens = len(models) * text / 2.5
     flops = 2 * tokens * max(model.get("parameters") or 0 for model in models)
+    vocabulary = max(model.get("vocabulary") or 1 for model in models)
+    missing = _missing(context)
     return Forecast(
         reads=f"{len(models)} models, held-out text",
         writes="figures",
@@ -47,34 +109,47 @@ def forecast(context: Check) -> Forecast:
         flops=flops,
         memory_bytes=5e8
         + 4 * max((m.get("parameters") or 0) for m in models)
-        + 4 * 8192 * (models[-1].get("vocabulary") or 0),
+        + 4 * batch_tokens(vocabulary) * vocabulary,
         disk_bytes=1e6,
         seconds=10 + flops / 5e10,
+        warnings=tuple(f"{suite} is left out: {why}" for suite, why in missing),
     )
 
 
 def run(job: Job) -> dict[str, Any]:
     """Measure; see `lingraft.evaluate`."""
-    from lingraft.corpus import find
-    from lingraft.evaluate import evaluate
+    from lingraft.corpus import StreamTexts, find
+    from lingraft.evaluate import compare, evaluate
     from lingraft.evaluate.statistics import COVERAGE
 
     config = job.config
     models = {name: job.inputs[name].folder for name in config.models}
-    remote = any(job.inputs[name].figures["trust_remote_code"] for name in models)
+    common = {
+        "trust_remote_code": any(job.inputs[name].figures["trust_remote_code"] for name in models),
+        "progress": job.progress,
+    }
     languages = {"target": find(job.settings.language)}
     if job.settings.replay:
         languages["replay"] = find(job.settings.replay)
-    texts = evaluate.held_out(job.inputs[config.corpus].folder, languages, config.documents)
+    corpus = job.inputs[config.corpus].folder
+    texts = evaluate.held_out(corpus, languages, config.documents)
     context_tokens = config.context_tokens or job.inputs[config.models[0]].figures["max_positions"] or 2048
-    figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens}
+    figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}
     if "bits" in config.suites:
-        measured = evaluate.measure_bits(
-            models, texts, job.folder, context_tokens=context_tokens, trust_remote_code=remote, progress=job.progress
-        )
+        measured = evaluate.measure_bits(models, texts, job.folder, context_tokens=context_tokens, **common)
         figures["bits"] = evaluate.bits_table(measured, texts, seed=job.settings.seed)
-        figures["coverage"] = COVERAGE
         figures["fertility"] = evaluate.fertility_table(measured, texts)
+    if suites := [wanted for _, wanted in _wanted(config, job.recipe_folder)]:
+        figures |= compare.on_tasks(
+            models,
+            suites,
+            languages["target"],
+            job.folder / "answers",
+            training=chain.from_iterable(StreamTexts(corpus, stream, "train") for stream in languages),
+            context_tokens=context_tokens,
+            seed=job.settings.seed,
+            **common,
+        )
     if "samples" in config.suites:
         prompts = [("target", prompt) for prompt in config.prompts]
         for held_out in texts:
@@ -89,19 +164,43 @@ def run(job: Job) -> dict[str, Any]:
             temperature=config.temperature,
             top_p=config.top_p,
             seed=job.settings.seed,
-            trust_remote_code=remote,
-            progress=job.progress,
+            **common,
         )
     return figures
 
 
+def _wanted(config: Evaluate, folder: Path) -> list[tuple[int, "Wanted"]]:
+    """The suites of tasks, each with its place in the list."""
+    from lingraft.evaluate.suites.loading import Wanted
+
+    found = []
+    for place, entry in enumerate(config.suites):
+        if entry in INTRINSIC:
+            continue
+        suite = Suite(suite=entry) if isinstance(entry, str) else entry
+        data = None if suite.data is None else folder / Path(suite.data).expanduser()
+        found.append((place, Wanted(**{**dict(suite), "data": data})))
+    return found
+
+
+def _missing(context: Check) -> list[tuple[str, str]]:
+    from lingraft.corpus import find
+    from lingraft.evaluate.suites.loading import tasks_of
+
+    _, missing = tasks_of(
+        [w for _, w in _wanted(context.config, context.recipe.folder)], find(context.settings.language)
+    )
+    return [(one.suite, one.why) for one in missing]
+
+
 STAGE = Stage(
     "evaluate",
-    1,
+    2,
     Evaluate,
     makes=("evaluation",),
     run=run,
     uses=("language", "replay", "seed"),
     check=check,
+    outside=outside,
     forecast=forecast,
 )

@@ -7,5 +7,6 @@ SUITES: Mapping[str, str] = {
     "translation": "lingraft.evaluate.suites.translation:translation",
     "xcopa": "lingraft.evaluate.suites.xcopa:xcopa",
     "exams": "lingraft.evaluate.suites.exams:exams",
+    "harness": "lingraft.evaluate.suites.harness_tasks:harness",
 }
 """Name -> "module:function"."""

@@ -14,6 +14,8 @@ from .words import Words
 
 TAG = "pl"
 PAPER = "Written for lingraft; CC0"
+MAX_NEW_TOKENS = 48
+"""The sentences are short."""
 
 
 def starter(source: Source, words: Words) -> list[Task]:
@@ -62,7 +64,14 @@ def starter(source: Source, words: Words) -> list[Task]:
     pairs = [(row["id"], row["pl"], row["en"]) for row in _rows("parallel")]
     languages = (find(TAG), find("en"))
     return tasks + both_ways(
-        "starter", "Translation", pairs[NUM_SHOTS:], pairs[:NUM_SHOTS], languages, words, paper=PAPER
+        "starter",
+        "Translation",
+        pairs[NUM_SHOTS:],
+        pairs[:NUM_SHOTS],
+        languages,
+        words,
+        paper=PAPER,
+        max_new_tokens=MAX_NEW_TOKENS,
     )
 
 

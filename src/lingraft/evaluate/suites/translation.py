@@ -36,7 +36,9 @@ def translation(source: Source, words: Words) -> list[Task]:
         # A document goes on in its next lines; those between are left out too, so that no example has a neighbor here.
         examples, pairs = pairs[:NUM_SHOTS], pairs[2 * NUM_SHOTS :]
         notes = (f"There is no dev part: the first {2 * NUM_SHOTS} lines give the examples and are not asked.",)
-    return both_ways("translation", "Translation", pairs, examples, (source.language, english.language), words, notes)
+    return both_ways(
+        "translation", "Translation", pairs, examples, (source.language, english.language), words, notes=notes
+    )
 
 
 def both_ways(
@@ -46,8 +48,10 @@ def both_ways(
     examples: Sequence[tuple[str, str, str]],
     languages: tuple[Language, Language],
     words: Words,
+    *,
     notes: tuple[str, ...] = (),
     paper: str = PAPER,
+    max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> list[Task]:
     """A task out of each language into the other, of (id, sentence, its translation)."""
     tasks = []
@@ -71,7 +75,7 @@ def both_ways(
                 items,
                 without_overlap(shots, items)[:NUM_SHOTS],
                 ("chrf", "spbleu") if has_spbleu() else ("chrf",),
-                max_new_tokens=MAX_NEW_TOKENS,
+                max_new_tokens=max_new_tokens,
                 source=paper,
                 notes=notes,
             )

@@ -1,0 +1,158 @@
+"""Models side by side on the same items: figures with intervals, differences with tests and a verdict in words."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lingraft.core.progress import SILENT, Progress
+from lingraft.corpus.language import Language
+
+from . import asking, leaks, statistics
+from .asking import Answers
+from .metrics import Metric
+from .metrics import metric as metric_of
+from .statistics import Interval
+from .suites.loading import Wanted, tasks_of
+from .task import Answer, Task
+
+LEVEL = 0.05
+"""Below this corrected p value a difference is called one."""
+
+
+def on_tasks(
+    models: Mapping[str, Path],
+    suites: Sequence[Wanted],
+    language: Language,
+    folder: Path,
+    *,
+    training: Iterable[str],
+    context_tokens: int,
+    seed: int,
+    trust_remote_code: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Every model on every task: the `tasks` table, what is `missing`, and items that stand in the training text.
+
+    `folder` keeps every answer as soon as it is there.
+    """
+    tasks, missing = tasks_of(suites, language)
+    answers, unanswered = asking.ask(
+        models,
+        tasks,
+        folder,
+        context_tokens=context_tokens,
+        trust_remote_code=trust_remote_code,
+        progress=progress,
+    )
+    leaked = leaks.find(tasks, training, spaces=language.spaces, progress=progress)
+    return {
+        "tasks": table(tasks, answers, seed=seed),
+        "missing": [asdict(one) for one in (*missing, *unanswered)],
+        "leaks": leaks.figures(leaked, tasks, answers),
+    }
+
+
+def table(tasks: Sequence[Task], answers: Answers, *, seed: int) -> list[dict[str, Any]]:
+    """A row for every task, metric and model, with the difference from the first model that answered.
+
+    Tests are of each task's first metric, and corrected for how many of them the table has.
+    """
+    rows = [row for task in tasks for row in _rows(task, answers[task.name], seed)]
+    tested = [row for row in rows if row["against"] is not None and row["against"]["p"] is not None]
+    for row, corrected in zip(tested, statistics.holm([row["against"]["p"] for row in tested]), strict=True):
+        row["against"]["p_holm"] = corrected
+        row["against"]["verdict"] = _verdict(row["against"]["difference"], corrected, metric_of(row["metric"]))
+    return rows
+
+
+def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[dict[str, Any]]:
+    rows = []
+    first = next(iter(by_model), None)
+    if first is None:
+        return rows
+    # Items without a group stand for themselves.
+    groups = [item.group or f"item {number}" for number, item in enumerate(task.items)]
+    names = task.metrics or tuple(by_model[first][0].counts)
+    for metric_name in names:
+        metric, headline = metric_of(metric_name), metric_name == names[0]
+        for model, given in by_model.items():
+            counts = [answer.counts[metric_name] for answer in given]
+            found = statistics.estimate(counts, metric.of_sums, seed=seed, groups=groups)
+            against = None
+            if model != first:
+                base = [answer.counts[metric_name] for answer in by_model[first]]
+                against = _against(counts, base, metric, groups, seed, tested=headline)
+            rows.append(
+                {
+                    "task": task.name,
+                    "suite": task.suite,
+                    "title": task.title,
+                    "language": task.language,
+                    "prompt_language": task.prompt_language,
+                    "metric": metric_name,
+                    "metric_title": metric.title,
+                    "digits": metric.digits,
+                    "lower_is_better": metric.lower_is_better,
+                    "headline": headline,
+                    "model": model,
+                    "items": len(given),
+                    "groups": len(set(groups)) or len(given),
+                    "shots": len(task.shots),
+                    **_figures(found),
+                    "chance": _chance(task, given) if metric_name.startswith("acc") else None,
+                    "cut_items": sum(answer.cut_tokens > 0 for answer in given),
+                    "empty": sum(not answer.response for answer in given) if task.kind == "write" else 0,
+                    "against": against,
+                    "notes": list(task.notes),
+                    "source": task.source,
+                }
+            )
+    return rows
+
+
+def _chance(task: Task, given: list[Answer]) -> float | None:
+    """What guessing gives; of a task that the harness defines, as far as its answers show options."""
+    if task.kind == "harness" and all(len(answer.logprobs) > 1 for answer in given):
+        return sum(1 / len(answer.logprobs) for answer in given) / len(given)
+    return task.chance
+
+
+def _against(
+    counts: list[list[float]],
+    base: list[list[float]],
+    metric: Metric,
+    groups: Sequence[str],
+    seed: int,
+    *,
+    tested: bool,
+) -> dict[str, Any]:
+    gap = statistics.paired(counts, base, metric.of_sums, seed=seed, groups=groups)
+    found: dict[str, Any] = {**_figures(gap), "p": None, "p_holm": None, "test": None, "verdict": None, "effect": None}
+    found["difference"] = found.pop("value")
+    if math.isnan(gap.value):
+        return found
+    if metric.is_share:
+        shares = [sum(count[0] for count in side) / len(side) for side in (counts, base)]
+        found["effect"] = statistics.cohens_h(*shares)
+    if tested:
+        if metric.is_share and len(set(groups)) in (0, len(counts)):
+            found["test"] = "McNemar, exact"
+            found["p"] = statistics.mcnemar([c[0] > 0 for c in counts], [c[0] > 0 for c in base])
+        else:
+            found["test"] = "permutation"
+            found["p"] = statistics.permutation_test(counts, base, metric.of_sums, seed=seed, groups=groups)
+    return found
+
+
+def _verdict(difference: float, p_value: float, metric: Metric) -> str:
+    if p_value >= LEVEL:
+        return "no difference"
+    return "better" if (difference < 0) == metric.lower_is_better else "worse"
+
+
+def _figures(found: Interval) -> dict[str, float | None]:
+    """As plain JSON, which has no nan."""
+    values = {"value": found.value, "low": found.low, "high": found.high}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}

@@ -1,0 +1,102 @@
+"""From what a user asks for to the tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lingraft.core.errors import InputError, RecipeError
+from lingraft.core.registry import check_options, resolve
+from lingraft.corpus.language import Language, find
+from lingraft.evaluate.task import Task
+
+from . import SUITES
+from .source import NoDataError, Source
+from .words import WRITTEN, native
+
+Prompts = Literal["native", "english"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A suite, and how its items are to be asked."""
+
+    suite: str
+    data: Path | None = None
+    """The folder with its files; None is the hub, or what comes along."""
+    language: str | None = None
+    """BCP 47 tag where it is not the target language."""
+    items: int | None = None
+    shots: int | None = None
+    prompts: Sequence[Prompts] = ("native",)
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Of the prompt, in place of ours."""
+    chat: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, language: Language) -> None:
+        """Raise RecipeError or InputError for what could not be asked, before any data is read."""
+        check_options(resolve(SUITES, self.suite, "suite"), self.options, f"{self.suite}.options")
+        native(find(self.language) if self.language else language, self.words)
+        if self.data is not None and not self.data.is_dir():
+            raise RecipeError(
+                f"the data of {self.suite} is not there: no such folder.",
+                where=self.data,
+                remedy="A relative folder is looked for beside the recipe file. Leave `data` out to use the hub.",
+            )
+
+
+def load(wanted: Wanted, language: Language) -> list[Task]:
+    """The tasks of a suite in every kind of prompt that is wanted.
+
+    Raises NoDataError where the suite has nothing in the language.
+    """
+    function = resolve(SUITES, wanted.suite, "suite")
+    tested = find(wanted.language) if wanted.language else language
+    source = Source(tested, wanted.data)
+    found = []
+    for prompts in wanted.prompts:
+        own = native(tested, dict(wanted.words)) if prompts == "native" else WRITTEN["en"]
+        words = own or WRITTEN["en"]
+        for task in function(source, words, **wanted.options):
+            name = task.name if words.tag != "en" or tested.tag == "en" else f"{task.name}@en"
+            missing = () if own else (f"There are no prompts in {tested.name} yet: it is asked in English.",)
+            task = replace(task, name=name, chat=wanted.chat, notes=(*task.notes, *missing))
+            found.append(task.reduced(wanted.items, wanted.shots))
+    names = [task.name for task in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"{twice} would be asked twice in the same words.",
+            where=wanted.suite,
+            remedy="Leave `prompts` out, or give `words` in the language.",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What was wanted and could not be had."""
+
+    suite: str
+    why: str
+    task: str | None = None
+    model: str | None = None
+
+
+def tasks_of(suites: Sequence[Wanted], language: Language) -> tuple[list[Task], list[Missing]]:
+    """The tasks of all suites, and the suites that have no data in the language."""
+    tasks: list[Task] = []
+    missing = []
+    for wanted in suites:
+        try:
+            tasks += load(wanted, language)
+        except NoDataError as error:
+            missing.append(Missing(wanted.suite, str(error)))
+    names = [task.name for task in tasks]
+    twice = next((task for task in tasks if names.count(task.name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"two suites have a task {twice.name}.", where=twice.suite, remedy="Name each suite once in `suites`."
+        )
+    return tasks, missing

@@ -1,0 +1,96 @@
+"""What the page shows of tasks: figures on a scale with chance, and what a reader has to be warned of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import format as fmt
+from .figures import Axis, axis
+from .tables import role_of
+
+
+@dataclass(frozen=True)
+class TaskFigures:
+    """One task under every model."""
+
+    title: str
+    facts: str
+    notes: tuple[str, ...]
+    chance: float | None
+    rows: list[Mapping[str, Any]]
+    """A model each, with its `role`, and whether its interval holds what guessing gives (`at_chance`)."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The tasks that are measured in one unit, on one axis."""
+
+    title: str
+    digits: int
+    lower_is_better: bool
+    axis: Axis
+    tasks: list[TaskFigures]
+
+
+def scales(report: Mapping[str, Any]) -> list[Scale]:
+    """The headline figure of every task, by metric, in the order of the evaluation."""
+    by_metric: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for row in report.get("evaluation", {}).get("tasks", []):
+        if row["headline"] and row["value"] is not None:
+            by_metric.setdefault(row["metric_title"], {}).setdefault(row["task"], []).append(row)
+    found = []
+    for title, by_task in by_metric.items():
+        rows = [row for of_task in by_task.values() for row in of_task]
+        shown = [row[end] for row in rows for end in ("low", "high")]
+        shown += [row["chance"] for row in rows if row["chance"] is not None]
+        tasks = [_task(report, of_task) for of_task in by_task.values()]
+        found.append(Scale(title, rows[0]["digits"], rows[0]["lower_is_better"], axis(shown), tasks))
+    return found
+
+
+def further(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The figures beside the headlines, and those that have no value."""
+    return [row for row in report.get("evaluation", {}).get("tasks", []) if not row["headline"] or row["value"] is None]
+
+
+def warnings(report: Mapping[str, Any]) -> list[str]:
+    """What is missing, and which tasks have items in the training text."""
+    evaluation = report.get("evaluation", {})
+    told = []
+    titles = {row["task"]: row["title"] for row in evaluation.get("tasks", [])}
+    digits = {row["task"]: row["digits"] for row in evaluation.get("tasks", []) if row["headline"]}
+    for leak in evaluation.get("leaks", []):
+        if leak["leaked"]:
+            without = ", ".join(
+                f"{model} {fmt.decimal(value, digits[leak['task']])}" for model, value in leak["without"].items()
+            )
+            told.append(
+                f"{titles[leak['task']]}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
+                f"training text ({', '.join(leak['examples'])}). Without them: {without}."
+            )
+    for missing in evaluation.get("missing", []):
+        place = " · ".join(part for part in (missing["task"] or missing["suite"], missing["model"]) if part)
+        told.append(f"{place} is missing: {missing['why']}")
+    return told
+
+
+def _task(report: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> TaskFigures:
+    first = rows[0]
+    facts = [f"{fmt.count(first['items'])} items"]
+    if first["groups"] < first["items"]:
+        facts.append(f"{fmt.count(first['groups'])} passages")
+    if first["shots"]:
+        facts.append(f"{first['shots']} examples before each")
+    if first["chance"] is not None:
+        facts.append(f"chance {fmt.percent(first['chance'])}")
+    if cut := max(row["cut_items"] for row in rows):
+        facts.append(f"{fmt.count(cut)} cut to the context")
+    shown = [
+        {
+            **row,
+            "role": role_of(report, row["model"]),
+            "at_chance": row["chance"] is not None and row["low"] <= row["chance"] <= row["high"],
+        }
+        for row in rows
+    ]
+    return TaskFigures(first["title"], " · ".join(facts), tuple(first["notes"]), first["chance"], shown)
