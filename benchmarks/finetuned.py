@@ -65,6 +65,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         ]
         for result in results:
             print(name, method, result["model"], result["seed"], result["score"], flush=True)
+    by_chance = chance(task, data.train, data.test)
     return {
         "task": task.title,
         "source": task.source,
@@ -72,8 +73,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         "items_of_the_task": whole.figures(),
         "items_used": data.figures(),
         "coverage": statistics.COVERAGE,
-        "chance": chance(task, data.train, data.test),
-        "table": compare.table(tasks, answers, seed=0),
+        "table": [{**row, "chance": by_chance} for row in compare.table(tasks, answers, seed=0)],
         "runs": runs,
         "settings": {method: vars(SETTINGS[method]) for method in arguments.methods},
     }

@@ -66,7 +66,7 @@ def test_what_cannot_be_had_is_named_and_the_rest_goes_on(tiny_base: Path, tmp_p
     assert [task.name for task in tasks] == ["cdsc_r@full", "cdsc_r@lora"]
     assert by_chance == {"cdsc_r@full": 0, "cdsc_r@lora": 0}
     assert all(list(by_model) == ["base"] and len(by_model["base"]) == 8 for by_model in answers.values())
-    told = {(one["task"], one["model"]): one["why"] for one in missing}
+    told = {(one.task, one.model): one.why for one in missing}
     assert len(told) == len(missing) == 7 + 2 * 2 + 2
     assert "there is no train split of ar that has labels" in told["ar", None]
     assert "all training items of cdsc_e have the same" in told["cdsc_e@lora", "base"]

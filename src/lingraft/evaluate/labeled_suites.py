@@ -13,6 +13,7 @@ from .finetune import Finetuning, measure
 from .label_scores import chance, counts, score
 from .labeled import LabeledTask, Splits, read
 from .labeled_tasks import SUITES
+from .suites.loading import Missing
 from .task import Answer, Item, Task
 
 
@@ -29,7 +30,7 @@ def ask(
     test_items: int | None = None,
     trust_remote_code: bool = False,
     progress: Progress = SILENT,
-) -> tuple[list[Task], dict[str, dict[str, list[Answer]]], dict[str, float | None], list[dict[str, Any]]]:
+) -> tuple[list[Task], dict[str, dict[str, list[Answer]]], dict[str, float | None], list[Missing]]:
     """Every task of the suite in every way of fine-tuning: tasks, answers by task and model, chance by task, what is
     missing.
 
@@ -44,7 +45,7 @@ def ask(
         try:
             splits = read(task, data).at_most(train=train_items, dev=dev_items, test=test_items)
         except InputError as error:
-            missing.append({"suite": suite, "task": task.name, "model": None, "why": str(error)})
+            missing.append(Missing(suite, str(error), task.name))
             continue
         for how in settings:
             results = []
@@ -61,8 +62,7 @@ def ask(
                         progress=progress,
                     )
                 except InputError as error:
-                    told = {"task": f"{task.name}@{how.method}", "model": name, "why": str(error)}
-                    missing.append({"suite": suite, **told})
+                    missing.append(Missing(suite, str(error), f"{task.name}@{how.method}", name))
             if results:
                 made, by_model = asked(task, splits, results, suite=suite)
                 tasks.append(made)
