@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from initialization import interval
 from record import record
 
 import lingraft
@@ -74,6 +75,13 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         "items_used": data.figures(),
         "coverage": statistics.COVERAGE,
         "table": [{**row, "chance": by_chance} for row in compare.table(tasks, answers, seed=0)],
+        "scores_over_seeds": {
+            f"{method}, {model}": interval(
+                [run["score"] for run in runs if (run["method"], run["model"]) == (method, model)]
+            )
+            for method in arguments.methods
+            for model in models
+        },
         "runs": runs,
         "settings": {method: vars(SETTINGS[method]) for method in arguments.methods},
     }

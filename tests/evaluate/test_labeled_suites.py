@@ -24,6 +24,7 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
             "model": model,
             "method": "lora",
             "seed": seed,
+            "score": seed / 10 if model == "base" else None,
             "items": ["i2", "i0", "i1"],
             "answers": [answers[2], answers[0], answers[1]] if model == "adapted" else [0, 0, 1],
         }
@@ -39,13 +40,15 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
         "Fine-tuned (lora) on 3 items, the best epoch chosen on 3; seeds 3, 4.",
         "Tested is dev: test has no labels.",
         "Dev is one in 10 of train.",
+        "Intervals and tests are over items, for these very trainings. "
+        "By seed: base 0.300, 0.400; adapted undefined, undefined.",
     )
     counted = [answer.counts[task.metric] for answer in by_model["adapted"]]
     assert counted == counts(task, [0, 1, 1], answers) * 2
     expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
     assert [answer.response for answer in by_model["adapted"]] == expected * 2
     same, _ = asked(task, replace(data, test=test[:1]), results, suite="klej")
-    assert same.notes[-1].startswith(f"All tested items have the same {task.label}, for which ")
+    assert same.notes[-2].startswith(f"All tested items have the same {task.label}, for which ")
 
 
 def test_what_cannot_be_had_is_named_and_the_rest_goes_on(tiny_base: Path, tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def asked(
 
     Every seed answers every item; an item's answers are resampled as one.
     """
+    models = dict.fromkeys(result["model"] for result in results)
+    results = sorted(results, key=lambda result: result["seed"])
     method = results[0]["method"]
     seeds = sorted({result["seed"] for result in results})
     label = task.classes.__getitem__ if task.classes else "{:g}".format
@@ -95,15 +97,21 @@ def asked(
     if score(task, golds, golds) is None:
         title = metrics.METRICS[task.metric].title
         notes.append(f"All tested items have the same {task.label}, for which {title} is not defined.")
-    answers: dict[str, list[Answer]] = {}
-    for result in sorted(results, key=lambda result: result["seed"]):
+    answers: dict[str, list[Answer]] = {model: [] for model in models}
+    for result in results:
         given = dict(zip(result["items"], result["answers"], strict=True))
         ordered = [given[item.id] for item in data.test]
         counted = counts(task, golds, ordered)
-        answers.setdefault(result["model"], []).extend(
+        answers[result["model"]] += (
             Answer(item.id, label(answer), {task.metric: of_item})
             for item, answer, of_item in zip(data.test, ordered, counted, strict=True)
         )
+    if len(seeds) > 1:
+        told = (
+            f"{model} {', '.join(_short(one['score']) for one in results if one['model'] == model)}"
+            for model in answers
+        )
+        notes.append(f"Intervals and tests are over items, for these very trainings. By seed: {'; '.join(told)}.")
     return (
         Task(
             f"{task.name}@{method}",
@@ -119,3 +127,7 @@ def asked(
         ),
         answers,
     )
+
+
+def _short(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
