@@ -8,7 +8,6 @@ it was stopped. Results: benchmarks/results/experts.json.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -41,13 +40,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=48)
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
-    base, adapted, corpus = models(arguments.store, arguments.base)
+    base, adapted, corpus, training = models(arguments.store, arguments.base)
     texts = held_out(corpus, {"target": find("pl"), "replay": find("en")}, arguments.documents)
     folder = arguments.store / "experts"
     folder.mkdir(exist_ok=True)
     subject = Subject({"base": base, "adapted": adapted}, texts, folder, CONTEXT_TOKENS, SEED)
     figures = experts(subject, documents=arguments.documents, document_bytes=DOCUMENT_BYTES)
-    record("experts", "polish-mixtral", {"training": training(adapted), **figures})
+    record("experts", "polish-mixtral", {"training": training, **figures})
     seconds = skipping(base, texts)
     record("experts", "skipping", seconds)
     print("CPU seconds of a measurement:", seconds)
@@ -81,24 +80,19 @@ def skipping(base: Path, texts: list[HeldOut]) -> dict[str, Any]:
     return {"whole": found[0], "from_layer": found, "mean_share": mean(found) / found[0]}
 
 
-def models(store: Path, base: Path | None) -> tuple[Path, Path, Path]:
-    """The folders of the base, the adapted model and the texts."""
+def models(store: Path, base: Path | None) -> tuple[Path, Path, Path, dict[str, Any]]:
+    """The folders of the base, the adapted model and the texts, and what the adapted one was trained on."""
     if base is None:
         base = made(store, "lab/english-mixtral", "english-mixtral", [])["export"].folder / "hf"
     steps = made(store, HERE / "experts.yaml", "polish-mixtral", ["-s", f"base.model={base.resolve()}"])
-    return base, steps["export"].folder / "hf", steps["corpus"].folder
+    figures = steps["pretrain"].figures
+    training = {key: figures[key] for key in ("parameters", "tokens", "bytes", "held_out_curve")}
+    return base, steps["export"].folder / "hf", steps["corpus"].folder, training
 
 
 def made(store: Path, recipe: Any, name: str, overrides: list[str]) -> dict[str, Any]:
     subprocess.run([*LINGRAFT, "run", recipe, "--store", store, "--name", name, *overrides], check=True)
     return dict(Run(Store(store), name).artifacts())
-
-
-def training(adapted: Path) -> dict[str, Any]:
-    """What the adapted model was trained on."""
-    artifact = json.loads((adapted.parent / "artifact.json").read_text(encoding="utf-8"))
-    kept = ("model", "parameters", "tokens", "bytes")
-    return {key: artifact["figures"][key] for key in kept if key in artifact["figures"]}
 
 
 if __name__ == "__main__":

@@ -27,7 +27,12 @@ def evaluate(
         list[Path], typer.Option(help="What was trained on: test items that stand in it are named.")
     ] = [],  # noqa: B006
     items: Annotated[int | None, typer.Option(min=2, help="At most so many items of each task, evenly spread.")] = None,
-    shots: Annotated[int | None, typer.Option(min=0, help="At most so many solved examples before each item.")] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="At most so many solved examples before each item; by default what docs/suites.md says."
+        ),
+    ] = None,
     prompts: Annotated[str, typer.Option(help="native, english, or both.")] = "native",
     chat: Annotated[bool, typer.Option("--chat", help="Ask in the models' chat template.")] = False,
     context_tokens: Annotated[

@@ -77,7 +77,7 @@ def given(tiny_base: Path, tmp_path: Path) -> Subject:
 
 
 def test_every_layer_of_every_model(given: Subject, twins: Callable[..., Path]) -> None:
-    found = alignment(given, parallel=str(twins(40)))
+    found = alignment(given, parallel=twins(40))
     assert (found["target"], found["replay"], found["pairs"], found["chance"]) == ("Polish", "English", 40, 1 / 40)
     assert found["spelling"]["value"] > 0.5
     rows = {(row["model"], row["layer"]): row for row in found["layers"]}
@@ -110,7 +110,7 @@ def test_every_layer_of_every_model(given: Subject, twins: Callable[..., Path]) 
 
 
 def test_a_model_gains_nothing_on_itself(tiny_base: Path, tmp_path: Path, twins: Callable[..., Path]) -> None:
-    found = alignment(subject({"base": tiny_base, "again": tiny_base}, tmp_path / "kept"), parallel=str(twins(25)))
+    found = alignment(subject({"base": tiny_base, "again": tiny_base}, tmp_path / "kept"), parallel=twins(25))
     assert found["models"][1]["gain"] == {"value": 0, "low": 0, "high": 0}
 
 
@@ -120,7 +120,7 @@ def test_states_that_carry_nothing_find_by_chance(tiny_base: Path, tmp_path: Pat
     with torch.no_grad():
         model.get_input_embeddings().weight.zero_()
     model.save_pretrained(nothing)
-    found = alignment(subject({"base": nothing}, tmp_path / "kept"), parallel=str(twins(25)))
+    found = alignment(subject({"base": nothing}, tmp_path / "kept"), parallel=twins(25))
     assert found["models"][0]["accuracy"] == pytest.approx({"value": 0.04, "low": 0.04, "high": 0.04})
 
 
@@ -132,21 +132,21 @@ def test_planted_alignment_is_found(tmp_path: Path) -> None:
         "\n".join(json.dumps({"pl": f"Anno said: {text}", "en": text}) for text in english), encoding="utf-8"
     )
     given = subject({"base": SHIPPED}, tmp_path / "kept")
-    found = alignment(given, parallel=str(tmp_path / "same.jsonl"))
+    found = alignment(given, parallel=tmp_path / "same.jsonl")
     assert found["models"][0]["accuracy"]["low"] > 0.9
 
 
 def test_what_is_measured_is_kept(given: Subject, twins: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    first = alignment(given, parallel=str(twins(25)))
+    first = alignment(given, parallel=twins(25))
     monkeypatch.delattr(analysis, "load")
-    assert alignment(given, parallel=str(twins(25))) == first
+    assert alignment(given, parallel=twins(25)) == first
     (given.folder / "alignment-adapted.json").unlink()
     with pytest.raises(NameError):
-        alignment(given, parallel=str(twins(25)))
+        alignment(given, parallel=twins(25))
 
 
 def test_no_more_sentences_than_asked_for(given: Subject, twins: Callable[..., Path]) -> None:
-    assert alignment(given, parallel=str(twins(45)), sentences=20)["pairs"] == 20
+    assert alignment(given, parallel=twins(45), sentences=20)["pairs"] == 20
 
 
 def test_models_of_other_depths_are_compared_by_their_headline(
@@ -159,13 +159,13 @@ def test_models_of_other_depths_are_compared_by_their_headline(
     model.config.num_hidden_layers = 1
     model.config.layer_types = None
     model.save_pretrained(shallow)
-    found = alignment(subject({"base": tiny_base, "shallow": shallow}, tmp_path / "kept"), parallel=str(twins(25)))
+    found = alignment(subject({"base": tiny_base, "shallow": shallow}, tmp_path / "kept"), parallel=twins(25))
     assert found["models"][1]["gain"] is not None
     assert [row["accuracy"]["cosine"]["gain"] for row in found["layers"] if row["model"] == "shallow"] == [None] * 2
 
 
 def test_options_are_checked(twins: Callable[..., Path]) -> None:
-    check_options(alignment, {"parallel": str(twins(25)), "sentences": 40}, "options")
+    check_options(alignment, {"parallel": twins(25), "sentences": 40}, "options")
     with pytest.raises(RecipeError, match="greater than or equal to 20"):
         check_options(alignment, {"sentences": 5}, "options")
 
@@ -173,7 +173,7 @@ def test_options_are_checked(twins: Callable[..., Path]) -> None:
 def test_where_it_does_not_apply(given: Subject, twins: Callable[..., Path]) -> None:
     alone = dataclasses.replace(given, texts=given.texts[:1])
     assert alignment(alone) == {"skipped": "there is no replay text, and so no second language."}
-    few: Any = alignment(given, parallel=str(twins(19)))["skipped"]
+    few: Any = alignment(given, parallel=twins(19))["skipped"]
     assert few.startswith("there are 19 parallel sentences of Polish and English, too few")
     hungarian = dataclasses.replace(given.texts[0], language=find("hu"))
     other = dataclasses.replace(given, texts=[hungarian, given.texts[1]])

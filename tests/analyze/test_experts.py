@@ -58,7 +58,7 @@ def test_dead_experts_are_named(planted: Path, texts: list[HeldOut], tmp_path: P
     figures = experts(subject_of({"base": planted}, texts, tmp_path / "work"))["models"]["base"]
     assert [(dead["layer"], dead["expert"]) for dead in figures["dead"]] == [(0, 1), (1, 2)]
     never, empty = (dead["why"] for dead in figures["dead"])
-    assert never[0] == "chosen for 0.000% or less, where an even load is 25.0%"
+    assert never[0] == "chosen for at most 0.000%, where an even load is 25.0%"
     assert empty == ["without its output bits per byte change by less than 0.0001"]
     for stream in ("target", "replay"):
         assert figures["routing"][stream]["load"][0][1] == {"value": 0, "low": 0, "high": 0}

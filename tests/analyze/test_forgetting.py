@@ -118,9 +118,9 @@ def test_text_beyond_the_held_out(given: Subject, tmp_path: Path) -> None:
     without = dataclasses.replace(given, texts=given.texts[1:])
     assert forgetting(without)["new_tokens"]["dead"]["input"]["unused"]["tokens"] > unused["tokens"]
     (tmp_path / "more.txt").write_text("\n".join(given.texts[0].texts), encoding="utf-8")
-    assert forgetting(without, text=str(tmp_path / "more.txt"))["new_tokens"]["dead"]["input"]["unused"] == unused
+    assert forgetting(without, text=tmp_path / "more.txt")["new_tokens"]["dead"]["input"]["unused"] == unused
     with pytest.raises(InputError, match="there is no such file"):
-        forgetting(given, text=str(tmp_path / "none.txt"))
+        forgetting(given, text=tmp_path / "none.txt")
 
 
 def test_a_model_against_itself(tiny_base: Path, tmp_path: Path) -> None:

@@ -139,6 +139,9 @@ def test_planted_rows_that_only_the_softmax_moved(tiny_base: Path, tmp_path: Pat
     (side,) = new_tokens.sides(words, Counter(dict.fromkeys(used, 1)))
     ways = tables[EMBEDDING] - started[EMBEDDING]
     mean = torch.stack([ways[index] for index in unused]).mean(dim=0)
+    own = sorted(torch.cosine_similarity(ways[index], mean, dim=0).item() for index in unused)
+    assert len(own) % 2
+    assert side.crowd_cosine == pytest.approx(own[len(own) // 2], abs=1e-5)
     for index, cosine in zip(words.new_ids, side.new["with_crowd"], strict=True):
         assert cosine == pytest.approx(torch.cosine_similarity(ways[index], mean, dim=0).item(), abs=1e-5)
     found = new_tokens.dead(words, side, Counter(dict.fromkeys(used, 1)), still_degrees=1.0)

@@ -150,7 +150,7 @@ def test_a_chat_is_asked_in_its_template(tiny_base: Path) -> None:
     lm = Asked(Loaded(model.eval(), tokenizer), context_tokens=128, chat=True)
     samples = harness.run(lm, {"toy": harness.configured(choice(chat=True))}, chat=True)["toy"]
     context, answer = samples[0]["arguments"][0]
-    assert context.startswith(f"{tokenizer.bos_token}[user] A narrow path\n[assistant]  leads on.")
+    assert context.startswith(f"{tokenizer.bos_token}[user] A narrow path\n[assistant] leads on.")
     assert context.endswith("[user] The market opened at six, and by seven\n[assistant]")
     ids = tokenizer(context + answer, add_special_tokens=False)["input_ids"]
     assert ids.count(tokenizer.bos_token_id) == 1
@@ -206,7 +206,7 @@ def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM
     wanted = Wanted("harness", tmp_path, items=4, options={"tasks": ["mine.yaml"]})
     (task,) = load(wanted, find("en"))
     found = harness.answer(loaded, task, context_tokens=64)
-    theirs = harness.run(plain, {"mine": harness._defined(task)}, limit=4)["mine"]
+    theirs = harness.run(plain, {"mine": harness.defined(task.harness, own_file=True)}, limit=4)["mine"]
     assert [answer.counts["acc"] for answer in found] == [[sample["acc"], 1] for sample in theirs]
     rows = compare.table([task], {"mine": {"one": found, "two": found}}, seed=1)
     assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2

@@ -36,7 +36,7 @@ Figure = dict[str, float | None]
 def alignment(
     subject: Subject,
     *,
-    parallel: str | None = None,
+    parallel: Path | None = None,
     sentences: Annotated[int, Field(ge=LEAST_PAIRS)] = 500,
 ) -> dict[str, Any]:
     """Accuracy of finding a sentence's translation by its mean state, for every model and layer, in both ways.
@@ -52,9 +52,7 @@ def alignment(
         return {"skipped": "there is no replay text, and so no second language."}
     target, replay = languages["target"], languages["replay"]
     pairs = (
-        sources.shipped(target.tag, replay.tag)
-        if parallel is None
-        else sources.read(Path(parallel), target.tag, replay.tag)
+        sources.shipped(target.tag, replay.tag) if parallel is None else sources.read(parallel, target.tag, replay.tag)
     )
     if len(pairs) < LEAST_PAIRS:
         what = f"{len(pairs)} parallel sentences of {target.name} and {replay.name}"
@@ -66,7 +64,7 @@ def alignment(
         "target": target.name,
         "replay": replay.name,
         "pairs": len(pairs),
-        "source": "starter" if parallel is None else Path(parallel).name,
+        "source": "starter" if parallel is None else parallel.name,
         "chance": 1 / len(pairs),
         "variants": list(VARIANTS),
         "headline": f"{HEADLINE}, mean of both ways and of all layers above the embeddings",

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lingraft.evaluate.metrics import pearson_of, rank_counts
 from lingraft.evaluate.statistics import holm
 
 from .measures import Measure
@@ -112,7 +113,7 @@ class ModelFigures:
                 changes = [self.change_RLE["zero", stream][:, row, expert] for stream in self.streams]
                 why = []
                 if max(loads) < dead_share / self.num_experts:
-                    why.append(f"chosen for {max(loads):.3%} or less, where an even load is {1 / self.num_experts:.1%}")
+                    why.append(f"chosen for at most {max(loads):.3%}, where an even load is {1 / self.num_experts:.1%}")
                 if all(np.abs(list(interval(values_R).values())).max() < NOTHING for values_R in changes):
                     why.append(f"without its output bits per byte change by less than {NOTHING}")
                 if why:
@@ -178,9 +179,6 @@ def by_chance(both_NLE: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 
 def _correlation(first_RLE: np.ndarray, second_RLE: np.ndarray) -> np.ndarray:
-    """Pearson's, of the cells of two heat maps."""
-    first_RC, second_RC = (values.reshape(len(values), -1) for values in (first_RLE, second_RLE))
-    first_RC, second_RC = (values - values.mean(axis=1, keepdims=True) for values in (first_RC, second_RC))
-    spread_R = np.sqrt((first_RC**2).sum(axis=1) * (second_RC**2).sum(axis=1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (first_RC * second_RC).sum(axis=1) / spread_R
+    """Spearman's, of the cells of two heat maps: one expert that is worth most of all would decide Pearson's."""
+    pairs = zip(first_RLE.reshape(len(first_RLE), -1), second_RLE.reshape(len(second_RLE), -1), strict=True)
+    return pearson_of(np.array([np.sum(rank_counts(*pair), axis=0) for pair in pairs]))

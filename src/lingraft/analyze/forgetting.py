@@ -29,7 +29,7 @@ def forgetting(
     forgotten_above: Annotated[float, Field(gt=0)] = 0.1,
     neighbors: Annotated[int, Field(ge=0)] = 20,
     still_degrees: Annotated[float, Field(gt=0)] = 1.0,
-    text: str | None = None,
+    text: Path | None = None,
 ) -> dict[str, Any]:
     """Bits per byte by language with a verdict, drift of weights and rows, neighbors of new tokens, dead ones.
 
@@ -136,7 +136,7 @@ def _weights(subject: Subject) -> dict[str, Any]:
     return json.loads(kept.read_text(encoding="utf-8"))
 
 
-def _new_tokens(subject: Subject, most: int, still_degrees: float, text: str | None) -> dict[str, Any]:
+def _new_tokens(subject: Subject, most: int, still_degrees: float, text: Path | None) -> dict[str, Any]:
     words = new_tokens.vocabulary(list(subject.models.values()))
     held_out = chain.from_iterable(held_out.texts for held_out in subject.texts)
     counts = new_tokens.count(words, chain(held_out, _lines(text)))
@@ -159,7 +159,7 @@ def _new_tokens(subject: Subject, most: int, still_degrees: float, text: str | N
     }
 
 
-def _lines(text: str | None) -> Iterator[str]:
+def _lines(text: Path | None) -> Iterator[str]:
     if text is None:
         return
     path = Path(text)

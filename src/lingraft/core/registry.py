@@ -4,11 +4,12 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from .errors import RecipeError
+from .errors import InputError, RecipeError
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -27,6 +28,23 @@ def resolve(table: Mapping[str, str], name: str, what: str) -> Callable[..., Any
         raise RecipeError(f'no {what} is called "{name}".', remedy=did_you_mean(name, table))
     module, _, function = table[name].partition(":")
     return getattr(importlib.import_module(module), function)
+
+
+def paths_resolved(function: Callable[..., Any], options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The options, those that the function takes as paths looked for in `folder`; raises InputError where none is."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    resolved = dict(options)
+    for name, value in options.items():
+        annotation = parameters[name].annotation if name in parameters else None
+        if isinstance(value, str) and Path in (annotation, *get_args(annotation)):
+            resolved[name] = folder / Path(value).expanduser()
+            if not resolved[name].exists():
+                raise InputError(
+                    "there is no such file or folder.",
+                    where=resolved[name],
+                    remedy=f"It is looked for beside the recipe; set the option {name} of {function.__name__}.",
+                )
+    return resolved
 
 
 def check_options(function: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:

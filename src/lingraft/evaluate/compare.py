@@ -99,7 +99,7 @@ def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[d
                     "model": model,
                     "items": len(given),
                     "groups": len(set(groups)) or len(given),
-                    "shots": len(task.shots),
+                    "shots": task.most_shots,
                     **_figures(found),
                     "chance": _chance(task, given) if metric_name.startswith("acc") else None,
                     "cut_items": sum(answer.cut_tokens > 0 for answer in given),

@@ -12,6 +12,8 @@ from lingraft.core.progress import SILENT, Progress
 
 BATCH_TOKENS = 8192
 """Prompt and answer together, of all texts that are written at once."""
+SEED = 17
+"""Of what is sampled."""
 STOP_WINDOW_TOKENS = 12
 """How far back a stop is looked for at each step."""
 
@@ -71,6 +73,7 @@ def write_until(
         cut.append(max(0, len(whole) - room))
     texts = [""] * len(prompts)
     progress.start("writing answers", len(prompts), "answers")
+    set_seed(SEED)
     for batch in _of_like_length(ids, max_new_tokens):
         for index, text in zip(
             batch, _write(loaded, [ids[i] for i in batch], stop, max_new_tokens, temperature), strict=True

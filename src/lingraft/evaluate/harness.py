@@ -28,7 +28,7 @@ from . import bits, likelihood
 from .generate import Loaded, write_until
 from .likelihood import Question, Score
 from .metrics import bleu_counts, chrf_counts, is_exact, right, word_f1
-from .task import Answer, Task
+from .task import Answer, Item, Task
 
 _SPLIT, _SHOTS = "asked", "shots"
 
@@ -140,13 +140,17 @@ def answer(
             remedy="Leave `chat` out for a base model, or add a chat_template.jinja to the model's folder.",
         )
     asked = Asked(loaded, context_tokens=context_tokens, chat=task.chat, bos=bos, progress=progress)
-    made = _defined(task) if task.kind == "harness" else configured(task)
-    samples = run(asked, {task.name: made}, chat=task.chat, limit=task.most_items)[task.name]
-    samples.sort(key=lambda sample: sample["doc_id"])
     if task.kind == "harness":
-        return [_as_it_counts(sample, asked) for sample in samples]
-    make = _choice if task.kind == "choice" else _written
-    return [make(task, number, sample, asked) for number, sample in enumerate(samples)]
+        samples = run(asked, {task.name: defined(task.harness, own_file=bool(task.definition))}, limit=task.most_items)
+        return [_as_it_counts(sample) for sample in sorted(samples[task.name], key=lambda sample: sample["doc_id"])]
+    make = {"choice": _choice, "write": _written, "predict": _predicted}[task.kind]
+    parts = task.by_topic()
+    samples_of = run(asked, {part.name: configured(part) for part in parts.values()}, chat=task.chat)
+    answers = {}
+    for topic, part in parts.items():
+        in_order = sorted(samples_of[part.name], key=lambda sample: sample["doc_id"])
+        answers[topic] = iter([make(task, i, sample, asked) for i, sample in zip(part.items, in_order, strict=True)])
+    return [next(answers[item.topic]) for item in task.items]
 
 
 def run(
@@ -170,10 +174,22 @@ def run(
 def configured(task: Task) -> ConfigurableTask:
     """The task in the harness's form."""
 
-    def rows(items: Sequence[Any]) -> datasets.Dataset:
+    def rows(items: Sequence[Item]) -> datasets.Dataset:
         return datasets.Dataset.from_list(
-            [{"context": i.context, "answers": list(i.answers), "gold": i.gold, "first": i.answers[0]} for i in items]
+            [
+                {
+                    "context": item.context,
+                    "options": [said(option) for option in item.options],
+                    "gold": item.gold,
+                    "first": said(item.answers[0]),
+                }
+                for item in items
+            ]
         )
+
+    def said(answer: str) -> str:
+        # A turn of a conversation begins without a space.
+        return answer.lstrip(" ") if task.chat else answer
 
     config: dict[str, Any] = {
         "task": task.name,
@@ -188,35 +204,47 @@ def configured(task: Task) -> ConfigurableTask:
         "metric_list": [{"metric": "asked", "aggregation": "mean", "higher_is_better": True}],
     }
     if task.kind == "choice":
-        config |= {"output_type": "multiple_choice", "doc_to_choice": "answers", "doc_to_target": "gold"}
+        config |= {"output_type": "multiple_choice", "doc_to_choice": "options", "doc_to_target": "gold"}
+        if task.items[0].contexts:
+            # The harness takes a number in place of a text to mean that the options are what stands before.
+            config |= {"doc_to_text": lambda row: row["gold"], "doc_to_target": lambda row: row["first"]}
+    elif task.kind == "predict":
+        config |= {"output_type": "loglikelihood", "doc_to_target": lambda row: row["first"]}
     else:
         config |= {
             "output_type": "generate_until",
             "doc_to_target": lambda row: row["first"],
-            "generation_kwargs": {"until": list(task.stop), "max_gen_toks": task.max_new_tokens, "do_sample": False},
+            "generation_kwargs": {
+                "until": list(task.stop),
+                "max_gen_toks": task.max_new_tokens,
+                "do_sample": bool(task.temperature),
+                "temperature": task.temperature,
+            },
         }
     with _quiet():
         return ConfigurableTask(config=config)
 
 
-def _defined(task: Task) -> ConfigurableTask:
-    """A task as the harness defines it."""
+def defined(name: str, *, own_file: bool) -> ConfigurableTask:
+    """A task as the harness defines it, by its name, or as a YAML file of one's own does.
+
+    Raises InputError where it cannot be set up.
+    """
     try:
         with _quiet():
-            manager = TaskManager(include_defaults=not task.definition)
-            (found,) = manager.load([task.harness])["tasks"].values()
+            (found,) = TaskManager(include_defaults=not own_file).load([name])["tasks"].values()
             found.set_config("num_fewshot", found.get_config("num_fewshot") or 0)
             found.set_fewshot_seed(DEFAULT_OTHER_SEED)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise InputError(
             f"the harness cannot set up this task: {error}",
-            where=task.harness,
+            where=name,
             remedy="Check its name or file, and that its data is here or the hub can be reached.",
         ) from error
     return found
 
 
-def _as_it_counts(sample: dict[str, Any], asked: Asked) -> Answer:
+def _as_it_counts(sample: dict[str, Any]) -> Answer:
     """By the task's own metrics, where they give each item a number."""
     values = {name: sample[name] for name in sample["metrics"]}
     counts = {name: [float(value), 1.0] for name, value in values.items() if isinstance(value, int | float)}
@@ -230,24 +258,35 @@ def _as_it_counts(sample: dict[str, Any], asked: Asked) -> Answer:
     )
 
 
-def _choice(task: Task, number: int, sample: dict[str, Any], asked: Asked) -> Answer:
-    item = task.items[number]
+def _choice(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
     logprobs = [response[0][0] for response in sample["resps"]]
-    sizes = [len(text.encode()) for text in item.answers]
+    sizes = [len(answer.encode()) for _, answer in sample["arguments"]]
     by_sum = _best(logprobs)
     chosen = _best([logprob / size for logprob, size in zip(logprobs, sizes, strict=True)]) if task.by_bytes else by_sum
     counts = {"accuracy": right(chosen == item.gold), "accuracy_sum": right(by_sum == item.gold)}
     return Answer(
         item.id,
-        item.answers[chosen].strip(),
+        item.options[chosen].strip(),
         {metric: counts[metric] for metric in task.metrics},
         tuple(logprobs),
         max(asked.scores[argument].cut_tokens for argument in sample["arguments"]),
     )
 
 
-def _written(task: Task, number: int, sample: dict[str, Any], asked: Asked) -> Answer:
-    item = task.items[number]
+def _predicted(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
+    (logprob, is_greedy) = sample["resps"][0][0]
+    size = len(sample["arguments"][0][1].encode())
+    counts = {"accuracy": right(is_greedy), "bits_per_byte": [-logprob / math.log(2), float(size)]}
+    return Answer(
+        item.id,
+        item.answers[0].strip() if is_greedy else "",
+        {metric: counts[metric] for metric in task.metrics},
+        (logprob,),
+        asked.scores[sample["arguments"][0]].cut_tokens,
+    )
+
+
+def _written(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
     text = sample["resps"][0][0].strip()
     accepted = [reference.strip() for reference in item.answers]
     count = {
@@ -256,7 +295,7 @@ def _written(task: Task, number: int, sample: dict[str, Any], asked: Asked) -> A
         "f1": lambda: [word_f1(text, accepted), 1.0],
         "exact": lambda: right(is_exact(text, accepted)),
     }
-    counts = {metric: count[metric]() for metric in task.metrics}
+    counts = {metric: count[metric]() for metric in task.metrics if metric in count}
     return Answer(item.id, text, counts, cut_tokens=asked.cut[sample["arguments"][0][0]])
 
 

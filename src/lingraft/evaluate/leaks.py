@@ -44,7 +44,7 @@ def find(tasks: Sequence[Task], texts: Iterable[str], *, spaces: bool, progress:
     An item is its context and its right answer, without the labels of the prompt.
     """
     length = WORDS if spaces else CHARACTERS
-    runs = {task.name: [list(_runs(normalized(_text(task, item)), length)) for item in task.items] for task in tasks}
+    runs = {task.name: [list(_runs(normalized(_text(item)), length)) for item in task.items] for task in tasks}
     wanted = {run for of_items in runs.values() for of_item in of_items for run in of_item}
     seen: set[Run] = set()
     if wanted:
@@ -96,9 +96,8 @@ def _value(metric: Any, counts: list[list[float]]) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _text(task: Task, item: Item) -> str:
-    answer = item.answers[item.gold if task.kind == "choice" else 0]
-    return _LABEL.sub("", f"{item.context}{answer}")
+def _text(item: Item) -> str:
+    return _LABEL.sub("", item.solved)
 
 
 def _runs(words: list[str], length: int) -> Iterator[Run]:

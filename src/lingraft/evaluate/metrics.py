@@ -113,7 +113,11 @@ METRICS: Mapping[str, Metric] = {
     "bits_per_byte": Metric("Bits per byte", ratio, lower_is_better=True),
     "in_target": Metric("Sentences in the language", ratio),
     "switched": Metric("Outputs that switch code", ratio, lower_is_better=True, is_share=True),
-    "repetition": Metric("Repeated 4-grams", ratio, lower_is_better=True),
+    "foreign_words": Metric("Foreign words", ratio, lower_is_better=True),
+    "repeated_4": Metric("Repeated runs of four words", ratio, lower_is_better=True),
+    "loops": Metric("Outputs that end in a loop", ratio, lower_is_better=True, is_share=True),
+    "distinct_2": Metric("Distinct pairs of words", ratio),
+    "empty": Metric("Empty outputs", ratio, lower_is_better=True, is_share=True),
 }
 
 HARNESS_SHARES = frozenset(("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "em", "exact"))

@@ -1,5 +1,6 @@
 """evaluate: several models on the same held-out text and the same tasks."""
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +13,7 @@ from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 if TYPE_CHECKING:
     from lingraft.evaluate.suites.loading import Wanted
 
-INTRINSIC = ("bits", "samples")
+INTRINSIC = ("bits", "samples", "writing")
 """What needs no task's data."""
 
 
@@ -25,7 +26,9 @@ class Suite(BaseModel):
     data: str | None = Field(None, description="The folder with its files; left out, they come from the hub.")
     language: str | None = Field(None, description="BCP 47; the recipe's language by default.")
     items: int | None = Field(None, ge=2, description="At most so many items of each task, evenly spread.")
-    shots: int | None = Field(None, ge=0, description="At most so many solved examples before each item.")
+    shots: int | None = Field(
+        None, ge=0, description="At most so many solved examples before each item; by default what docs/suites.md says."
+    )
     prompts: list[Literal["native", "english"]] = Field(["native"], min_length=1)
     words: dict[str, str] = Field({}, description="Words of the prompt in place of ours: {because: ..., answer: ...}.")
     chat: bool = Field(False, description="Ask in the model's chat template.")
@@ -41,7 +44,7 @@ class Evaluate(StageConfig):
     suites: list[str | Suite] = Field(
         ["bits", "samples"],
         min_length=1,
-        description="bits, samples, and suites of tasks: a name, or {suite: name, data: folder, shots: 5, ...}.",
+        description="bits, samples, writing, and suites of tasks: a name, or {suite: name, data: folder, ...}.",
     )
     documents: int | None = Field(
         None, ge=2, description="Held-out documents of each stream, evenly spread; all by default."
@@ -49,6 +52,7 @@ class Evaluate(StageConfig):
     context_tokens: int | None = Field(None, ge=16, description="Tokens read at once; the base's positions by default.")
     prompts: list[str] = Field([], description="Prompts in the target language; else the first words of held-out text.")
     samples: int = Field(4, ge=1, description="Prompts of each stream taken from held-out text.")
+    written: int = Field(40, ge=2, description="Beginnings of held-out target text that `writing` goes on from.")
     max_new_tokens: int = Field(60, ge=1)
     temperature: float = Field(0.8, ge=0, description="0 is greedy.")
     top_p: float = Field(0.95, gt=0, le=1)
@@ -150,6 +154,8 @@ def run(job: Job) -> dict[str, Any]:
             seed=job.settings.seed,
             **common,
         )
+    if "writing" in config.suites:
+        figures["writing"] = _writing(job, models, texts, context_tokens, common)
     if "samples" in config.suites:
         prompts = [("target", prompt) for prompt in config.prompts]
         for held_out in texts:
@@ -167,6 +173,31 @@ def run(job: Job) -> dict[str, Any]:
             **common,
         )
     return figures
+
+
+def _writing(
+    job: Job, models: Mapping[str, Path], texts: Sequence[Any], context_tokens: int, common: Mapping[str, Any]
+) -> dict[str, Any]:
+    from lingraft.corpus import StreamTexts
+    from lingraft.evaluate import writing
+
+    by_stream = {text.stream: text for text in texts}
+    if len(by_stream) < 2:
+        return {"skipped": "there is no replay text, and so no second language to tell the target's words from."}
+    config, corpus = job.config, job.inputs[job.config.corpus].folder
+    return writing.measure(
+        models,
+        by_stream["target"],
+        by_stream["replay"],
+        (StreamTexts(corpus, "target", "train"), StreamTexts(corpus, "replay", "train")),
+        job.folder / "answers",
+        prompts=config.written,
+        max_new_tokens=config.max_new_tokens,
+        temperature=config.temperature,
+        context_tokens=context_tokens,
+        seed=job.settings.seed,
+        **common,
+    )
 
 
 def _wanted(config: Evaluate, folder: Path) -> list[tuple[int, "Wanted"]]:

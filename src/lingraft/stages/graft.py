@@ -1,13 +1,13 @@
 """graft: give the base rows for the new tokens, and start them well."""
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lingraft.core.errors import InputError, RecipeError
+from lingraft.core.errors import RecipeError
+from lingraft.core.outside import identity
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
 from .base import describe, origin
@@ -89,9 +89,7 @@ def outside(context: Check) -> dict[str, str]:
     for where, strategy in (("options", config.strategy), ("output_options", config.output_strategy)):
         for name, value in _resolved(getattr(config, where), strategy, context.recipe.folder).items():
             if isinstance(value, Path):
-                files = sorted(path for path in value.iterdir() if path.is_file()) if value.is_dir() else [value]
-                identity = " ".join(f"{path.name}:{context.content_hash(path)}" for path in files)
-                identities[f"{where}.{name}"] = identity
+                identities[f"{where}.{name}"] = identity(value, context.content_hash)
     return identities
 
 
@@ -149,22 +147,10 @@ def _resolved(options: Mapping[str, Any], strategy: str | None, folder: Path) ->
     """The options, those that are paths looked for beside the recipe."""
     if not options or strategy in (None, "auto"):
         return dict(options)
-    from lingraft.core.registry import resolve
+    from lingraft.core.registry import paths_resolved, resolve
     from lingraft.graft import STRATEGIES
 
-    parameters = inspect.signature(resolve(STRATEGIES, strategy, "graft strategy"), eval_str=True).parameters
-    resolved = dict(options)
-    for name, value in options.items():
-        annotation = parameters[name].annotation if name in parameters else None
-        if isinstance(value, str) and Path in (annotation, *get_args(annotation)):
-            resolved[name] = folder / value
-            if not resolved[name].exists():
-                raise InputError(
-                    "there is no such file or folder.",
-                    where=resolved[name],
-                    remedy=f"It is looked for beside the recipe; set the option {name} of {strategy}.",
-                )
-    return resolved
+    return paths_resolved(resolve(STRATEGIES, strategy, "graft strategy"), options, folder)
 
 
 STAGE = Stage(

@@ -336,7 +336,7 @@ STAGE = Stage(
     "pretrain",
     2,
     Pretrain,
-    makes=("model", "tokenizer"),
+    makes=("model", "tokenizer", "training"),
     run=run,
     uses=("seed",),
     shared=True,

@@ -1,60 +1,47 @@
-"""EXAMS: questions of school examinations, asked by letter and by the text of the options."""
+"""EXAMS: questions of school examinations."""
 
-from lingraft.evaluate.task import Item, Task, without_overlap
+from lingraft.evaluate.task import Task
 
-from .source import Source
+from .choice import Question, both_ways
+from .source import Row, Source
 from .words import Words
 
 PAPER = "Hardalov et al. 2020, https://aclanthology.org/2020.emnlp-main.438 (mhardalov/exams)"
+HUB = {"hub": "mhardalov/exams", "config": "multilingual"}
 
 
 def exams(source: Source, words: Words) -> list[Task]:
-    """Multiple choice over four options or so (Hardalov et al. 2020), both ways in which models are asked.
+    """Questions of school examinations with three to five options, asked by letter and by the text of the option.
 
-    Files: `{iso3}.test`, `{iso3}.dev` with id, question, choices, labels, answer (a letter) and subject.
+    Languages: ar bg de es fr hr hu it lt mk pl pt sq sr tr vi
+    Metric: accuracy of the likeliest letter, and of the likeliest option (Hardalov et al. 2020 fine-tune a classifier)
+    Shots: five by default; from dev
+    Files: `{iso3}.test`, `{iso3}.dev` with id, question, choices, labels and answer (a letter), or the hub's columns
+    Hub: mhardalov/exams, `multilingual` (the rows of the language): question.stem, question.choices, answerKey
     """
-    hub = {"hub": "mhardalov/exams", "config": "crosslingual_{iso1}"}
-    test = source.rows("{iso3}.test", **hub, split="test")
-    dev = source.rows("{iso3}.dev", **hub, split="validation")
-    return multiple_choice("exams", "EXAMS", source, words, test, dev, PAPER)
+    test, dev = (
+        [_question(row) for row in _in_language(source.rows(file, **HUB, split=split), source)]
+        for file, split in (("{iso3}.test", "test"), ("{iso3}.dev", "validation"))
+    )
+    return both_ways("exams", "EXAMS", source, words, test, dev, PAPER)
 
 
-def multiple_choice(
-    name: str, title: str, source: Source, words: Words, test: list[dict], dev: list[dict], paper: str
-) -> list[Task]:
-    """Two tasks of rows with id, question, choices, labels, answer: by letter, and by the options' text."""
-    tasks = []
-    for way, make in (("letters", by_letter), ("options", by_option)):
-        items = tuple(make(row, words) for row in test)
-        shots = tuple(make(row, words) for row in dev)
-        tasks.append(
-            Task(
-                f"{name}-{way}",
-                name,
-                f"{title}, by {'letter' if way == 'letters' else 'text of the option'}",
-                source.language.tag,
-                words.tag,
-                "choice",
-                items,
-                without_overlap(shots, items),
-                ("accuracy", "accuracy_sum") if way == "options" else ("accuracy",),
-                by_bytes=way == "options",
-                source=paper,
-            )
-        )
-    return tasks
+def _in_language(rows: list[Row], source: Source) -> list[Row]:
+    """Of rows that say their language, as on the hub, those of the one that is tested."""
+    name = source.codes["name"]
+    found = [row for row in rows if "info" not in row or row.below("info").get("language", name) == name]
+    if not found:
+        raise source.nothing(f"no row is in {name}", rows[0].where)
+    return found
 
 
-def by_letter(row: dict, words: Words) -> Item:
-    """The options stand in the prompt, a letter is the answer."""
-    options = "\n".join(f"{label}. {text}" for label, text in zip(row["labels"], row["choices"], strict=True))
-    context = f"{words.question}: {row['question']}\n{options}\n{words.answer}:"
-    answers = tuple(f" {label}" for label in row["labels"])
-    return Item(row["id"], context, answers, row["labels"].index(row["answer"]), row.get("group", ""))
-
-
-def by_option(row: dict, words: Words) -> Item:
-    """The options are not shown; each is an answer."""
-    context = f"{words.question}: {row['question']}\n{words.answer}:"
-    answers = tuple(f" {text}" for text in row["choices"])
-    return Item(row["id"], context, answers, row["labels"].index(row["answer"]), row.get("group", ""))
+def _question(row: Row) -> Question:
+    if isinstance(row["question"], str):
+        labels, options, text, key = row.texts("labels"), row.texts("choices"), row.text("question"), "answer"
+    else:
+        asked = row.below("question")
+        labels, options = asked.texts("choices", "label"), asked.texts("choices", "text")
+        text, key = asked.text("stem"), "answerKey"
+    if len(labels) != len(options):
+        raise row.wrong(f"has {len(labels)} labels and {len(options)} options")
+    return Question(str(row["id"]), text, options, row.index(key, labels), labels)

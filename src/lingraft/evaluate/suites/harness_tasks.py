@@ -18,7 +18,11 @@ PAPER = "lm-evaluation-harness: Biderman et al. 2024, https://arxiv.org/abs/2405
 def harness(source: Source, words: Words, *, tasks: list[str]) -> list[Task]:
     """Tasks as the harness defines them, prompts, examples and metrics included (Biderman et al. 2024).
 
-    `data` is the folder in which relative YAML files are looked for.
+    Languages: those of the tasks
+    Metric: the task's own, where it gives each item a number
+    Shots: as the task has it
+    Files: YAML files of one's own, which start at `data` where they are relative
+    Hub: as the task has it
     """
     return [_task(name, source) for name in tasks]
 

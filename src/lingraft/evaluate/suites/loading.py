@@ -59,9 +59,13 @@ def load(wanted: Wanted, language: Language) -> list[Task]:
         own = native(tested, dict(wanted.words)) if prompts == "native" else WRITTEN["en"]
         words = own or WRITTEN["en"]
         for task in function(source, words, **wanted.options):
-            name = task.name if words.tag != "en" or tested.tag == "en" else f"{task.name}@en"
-            missing = () if own else (f"There are no prompts in {tested.name} yet: it is asked in English.",)
-            task = replace(task, name=name, chat=wanted.chat, notes=(*task.notes, *missing))
+            is_foreign = task.prompt_language == WRITTEN["en"].tag != task.language
+            if prompts == "english" and "native" in wanted.prompts and not is_foreign:
+                continue  # a story that goes on has no prompt, and is asked once
+            name = f"{task.name}@en" if is_foreign else task.name
+            missing = (f"There are no prompts in {tested.name} yet: it is asked in English.",)
+            notes = task.notes if own or not is_foreign else (*task.notes, *missing)
+            task = replace(task, name=name, chat=wanted.chat, notes=notes)
             found.append(task.reduced(wanted.items, wanted.shots))
     names = [task.name for task in found]
     twice = next((name for name in names if names.count(name) > 1), None)

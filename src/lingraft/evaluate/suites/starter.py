@@ -7,7 +7,7 @@ from typing import Any
 from lingraft.corpus.language import find
 from lingraft.evaluate.task import Item, Task
 
-from .exams import by_letter, by_option
+from .choice import Question, by_letter, by_option
 from .source import NoDataError, Source
 from .translation import NUM_SHOTS, both_ways
 from .words import Words
@@ -19,24 +19,31 @@ MAX_NEW_TOKENS = 48
 
 
 def starter(source: Source, words: Words) -> list[Task]:
-    """Reading and knowledge by letter and by option, endings of stories and sentences, translation both ways."""
+    """Reading and knowledge by letter and by option, endings of stories and sentences, translation both ways.
+
+    Languages: pl
+    Metric: accuracy by likelihood per byte, and by likelihood; chrF++ of translations
+    Shots: of translation five; else none
+    Files: come along
+    Hub: not there
+    """
     if source.language.tag != TAG:
         raise NoDataError(
             f"the starter tasks are in Polish, not in {source.language.name}.",
             remedy="Leave the suite out, and name others with data in the language.",
         )
     common = {"suite": "starter", "language": TAG, "prompt_language": words.tag, "source": PAPER}
-    choices, stories = _rows("choice"), _rows("cloze")
-    for row in choices:
-        row["labels"], row["choices"] = list("ABCD")[: len(row["options"])], row["options"]
-        row["answer"] = row["labels"][row["answer"]]
-        row["question"] = f"{row['context']}\n{row['question']}".strip()
+    choices = [
+        Question(row["id"], row["question"], tuple(row["options"]), row["answer"], passage=row["context"])
+        for row in _rows("choice")
+    ]
+    stories = _rows("cloze")
     tasks = [
         Task(
             "starter-options",
             title="Questions, by text of the option",
             kind="choice",
-            items=tuple(by_option(row, words) for row in choices),
+            items=tuple(by_option(question, words) for question in choices),
             metrics=("accuracy", "accuracy_sum"),
             **common,
         ),
@@ -44,7 +51,7 @@ def starter(source: Source, words: Words) -> list[Task]:
             "starter-letters",
             title="Questions, by letter",
             kind="choice",
-            items=tuple(by_letter(row, words) for row in choices),
+            items=tuple(by_letter(question, words) for question in choices),
             by_bytes=False,
             **common,
         ),
@@ -58,7 +65,7 @@ def starter(source: Source, words: Words) -> list[Task]:
                 kind="choice",
                 items=items,
                 metrics=("accuracy", "accuracy_sum"),
-                **common,
+                **{**common, "prompt_language": TAG},
             )
         )
     pairs = [(row["id"], row["pl"], row["en"]) for row in _rows("parallel")]

@@ -19,10 +19,14 @@ MAX_NEW_TOKENS = 128
 
 
 def translation(source: Source, words: Words) -> list[Task]:
-    """Sentences put into the other language after five examples, both ways; chrF++, and spBLEU where its model is.
+    """Sentences out of English and into it, written greedily up to the end of the line.
 
+    Languages: 220 by their FLORES-200 codes; NTREX 128; any other in files
+    Metric: chrF++, and spBLEU where sacrebleu has fetched its model
+    Shots: five from dev; where there is none, the first lines, which are not asked then
     Files: `{iso3}.devtest` and `{iso3}.dev` with a column text (FLORES), or `{iso3}` alone (NTREX), a sentence a line,
-    each beside the one in English. Where there is no dev, the examples are the first lines, which are not asked then.
+    each beside the one in English
+    Hub: openlanguagedata/flores_plus, `{flores}`
     """
     english = replace(source, language=find("en"))
     notes: tuple[str, ...] = ()
@@ -59,7 +63,7 @@ def both_ways(
         labels = [words.language(languages[out_of]), words.language(languages[into])]
         items, shots = (
             tuple(
-                Item(pair[0], f"{labels[0]}: {pair[1 + out_of]}\n{labels[1]}:", (f" {pair[1 + into]}",))
+                Item(pair[0], f"{labels[0]}: {pair[1 + out_of]}\n{labels[1]}:", (f"{words.space}{pair[1 + into]}",))
                 for pair in part
             )
             for part in (pairs, examples)

@@ -1,0 +1,93 @@
+"""What models write of their own: in which language it is, and whether it goes round in circles."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from lingraft.core.progress import SILENT, Progress
+
+from . import asking, compare
+from .evaluate import HeldOut, first_words
+from .output_language import SHARES, Written, describe
+from .task import Answer, Item, Task
+from .word_language import WordLanguages
+
+PROMPT_CHARACTERS = 60
+METRICS = ("in_target", "switched", "foreign_words", "repeated_4", "loops", "distinct_2", "empty")
+PASSAGES = 12
+"""Of the most frequent foreign ones, that are shown."""
+
+
+def measure(
+    models: Mapping[str, Path],
+    target: HeldOut,
+    other: HeldOut,
+    training: tuple[Iterable[str], Iterable[str]],
+    folder: Path,
+    *,
+    prompts: int,
+    max_new_tokens: int,
+    temperature: float,
+    context_tokens: int,
+    seed: int,
+    trust_remote_code: bool = False,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Continuations of the first words of held-out target text, counted by `output_language`, model by model.
+
+    `training` is text of the target and of the other language, which the word-level models learn from.
+    """
+    asked = task(target, prompts, max_new_tokens, temperature)
+    words = WordLanguages.learn(*training, target.language, other.language)
+    given, missing = asking.ask(
+        models,
+        [asked],
+        folder,
+        context_tokens=context_tokens,
+        trust_remote_code=trust_remote_code,
+        progress=progress,
+    )
+    counted, passages = {}, {}
+    for model, answers in given[asked.name].items():
+        outputs = [answer.response for answer in answers]
+        found = describe(outputs, [item.context for item in asked.items], words)
+        counted[model] = [_counted(answer, written) for answer, written in zip(answers, found, strict=True)]
+        most = Counter(" ".join(passage) for written in found for passage in written.switched).most_common(PASSAGES)
+        passages[model] = [{"text": text, "count": count} for text, count in most]
+    return {
+        "language": target.language.tag,
+        "other": other.language.tag,
+        "prompts": len(asked.items),
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "rows": compare.table([asked], {asked.name: counted}, seed=seed),
+        "passages": passages,
+        "reliability": {**asdict(words.reliability), "enough": words.reliability.enough},
+        "missing": [asdict(one) for one in missing],
+    }
+
+
+def task(target: HeldOut, prompts: int, max_new_tokens: int, temperature: float) -> Task:
+    """The first words of so many held-out documents, evenly spread, to be gone on from."""
+    size = len(target.texts)
+    places = [place * size // prompts for place in range(prompts)] if size > prompts else range(size)
+    items = tuple(Item(str(place), first_words(target.texts[place], PROMPT_CHARACTERS), ("",)) for place in places)
+    return Task(
+        "writing",
+        "writing",
+        "Writing",
+        target.language.tag,
+        target.language.tag,
+        "write",
+        tuple(item for item in items if item.context),
+        metrics=METRICS,
+        stop=(),
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+    )
+
+
+def _counted(answer: Answer, written: Written) -> Answer:
+    return replace(answer, counts={name: [float(part) for part in SHARES[name](written)] for name in METRICS})
