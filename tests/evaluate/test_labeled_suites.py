@@ -1,0 +1,81 @@
+"""Suites of labeled tasks as other tasks and their answers look; what cannot be had is named, the rest goes on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from transformers import MambaConfig
+
+from lingraft.core.errors import InputError
+from lingraft.evaluate.finetune import Finetuning
+from lingraft.evaluate.label_scores import counts
+from lingraft.evaluate.labeled import LabeledItem, Splits
+from lingraft.evaluate.labeled_suites import ask, asked
+from lingraft.evaluate.labeled_tasks import TASKS
+
+
+@pytest.mark.parametrize(("name", "answers"), [("cbd", [0, 1, 1]), ("cdsc_r", [0.5, 4.25, 3.0])])
+def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[float]) -> None:
+    task = TASKS[name]
+    test = [LabeledItem(f"i{n}", (f"text {n}",), gold) for n, gold in enumerate([0, 1, 1])]
+    data = Splits(test, test, test, dev_from="one in 10 of train", test_from="dev")
+    results = [
+        {
+            "model": model,
+            "method": "lora",
+            "seed": seed,
+            "score": seed / 10 if model == "base" else None,
+            "items": ["i2", "i0", "i1"],
+            "answers": [answers[2], answers[0], answers[1]] if model == "adapted" else [0, 0, 1],
+        }
+        for model in ("base", "adapted")
+        for seed in (4, 3)
+    ]
+    made, by_model = asked(task, data, results, suite="klej")
+    assert (made.name, made.language, made.metrics) == (f"{name}@lora", "pl", (task.metric,))
+    assert [item.group for item in made.items] == ["i0", "i1", "i2"] * 2
+    assert [answer.item for answer in by_model["base"]] == [item.id for item in made.items]
+    assert list(by_model) == ["base", "adapted"]
+    assert made.notes == (
+        "Fine-tuned (lora) on 3 items, the best epoch chosen on 3; seeds 3, 4.",
+        "Tested is dev: test has no labels.",
+        "Dev is one in 10 of train.",
+        "Intervals and tests are over items, for these very trainings. "
+        "By seed: base 0.300, 0.400; adapted undefined, undefined.",
+    )
+    counted = [answer.counts[task.metric] for answer in by_model["adapted"]]
+    assert counted == counts(task, [0, 1, 1], answers) * 2
+    expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
+    assert [answer.response for answer in by_model["adapted"]] == expected * 2
+    same, _ = asked(task, replace(data, test=test[:1]), results, suite="klej")
+    assert same.notes[-2].startswith(f"All tested items have the same {task.label}, for which ")
+
+
+def test_what_cannot_be_had_is_named_and_the_rest_goes_on(tiny_base: Path, tmp_path: Path) -> None:
+    MambaConfig().save_pretrained(headless := tmp_path / "headless")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (headless / name).write_bytes((tiny_base / name).read_bytes())
+    rows = "".join(f"{n}\tA man walks .\tNobody walks {n} .\t{n % 5}\tNEUTRAL\n" for n in range(60))
+    lines = rows.splitlines(keepends=True)
+    (tmp_path / "CDS").mkdir()
+    for split, part in (("train", lines[:30]), ("trial", lines[30:40]), ("test_annotated", lines[40:])):
+        head = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n"
+        (tmp_path / "CDS" / f"CDS_{split}.txt").write_text(head + "".join(part))
+    settings = [Finetuning(method="full", epochs=1), Finetuning(method="lora", epochs=1)]
+    models = {"base": tiny_base, "headless": headless}
+    tasks, answers, by_chance, missing = ask(
+        models, "klej", tmp_path, tmp_path, settings, seeds=[1], train_items=16, dev_items=4, test_items=8
+    )
+    assert [task.name for task in tasks] == ["cdsc_r@full", "cdsc_r@lora"]
+    assert by_chance == {"cdsc_r@full": 0, "cdsc_r@lora": 0}
+    assert all(list(by_model) == ["base"] and len(by_model["base"]) == 8 for by_model in answers.values())
+    told = {(one.task, one.model): one.why for one in missing}
+    assert len(told) == len(missing) == 7 + 2 * 2 + 2
+    assert "there is no train split of ar that has labels" in told["ar", None]
+    assert "all training items of cdsc_e have the same" in told["cdsc_e@lora", "base"]
+    assert "no classification head for models of the kind mamba" in told["cdsc_r@full", "headless"]
+
+
+def test_an_unknown_suite_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'no suite of labeled tasks is called "kley".\n  Did you mean "klej"\?'):
+        ask({}, "kley", None, tmp_path, [], seeds=[])
