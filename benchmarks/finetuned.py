@@ -18,11 +18,10 @@ from record import record
 
 import lingraft
 from lingraft.evaluate import compare, statistics
-from lingraft.evaluate.finetune import Finetuning, measure
-from lingraft.evaluate.label_scores import chance
-from lingraft.evaluate.labeled import read
-from lingraft.evaluate.labeled_suites import asked
-from lingraft.evaluate.labeled_tasks import TASKS
+from lingraft.evaluate.labeled.data import read
+from lingraft.evaluate.labeled.finetune import Finetuning, measure
+from lingraft.evaluate.labeled.suites import asked
+from lingraft.evaluate.labeled.tasks import TASKS
 
 STARTER = Path(lingraft.__file__).parent / "starter" / "english-novels-7m"
 SETTINGS = {
@@ -66,7 +65,6 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         ]
         for result in results:
             print(name, method, result["model"], result["seed"], result["score"], flush=True)
-    by_chance = chance(task, data.train, data.test)
     return {
         "task": task.title,
         "source": task.source,
@@ -74,7 +72,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         "items_of_the_task": whole.figures(),
         "items_used": data.figures(),
         "coverage": statistics.COVERAGE,
-        "table": [{**row, "chance": by_chance} for row in compare.table(tasks, answers, seed=0)],
+        "table": compare.table(tasks, answers, seed=0),
         "scores_over_seeds": {
             f"{method}, {model}": interval(
                 [run["score"] for run in runs if (run["method"], run["model"]) == (method, model)]

@@ -14,7 +14,7 @@ from lingraft.corpus.language import Language
 from . import compare, evaluate
 from .evaluate import HeldOut
 from .statistics import COVERAGE
-from .suites.loading import Wanted, tasks_of
+from .suites.loading import Wanted, identity
 
 SETUP = "setup.json"
 FIGURES = "figures.json"
@@ -40,12 +40,9 @@ def compare_models(
     for wanted in suites:
         wanted.check(language)
     texts = [HeldOut("target", language, list(held_out), ["text"] * len(held_out))] if held_out else []
-    tasks, _ = tasks_of(suites, language)
-    _claim(
-        folder,
-        models,
-        [str(context_tokens), *(task.identity() for task in tasks), sha256("\n\n".join(held_out).encode()).hexdigest()],
-    )
+    asked = [f"{identity(wanted, language)} {wanted.options}" for wanted in suites]
+    text_hash = sha256("\n\n".join(held_out).encode()).hexdigest()
+    _claim(folder, models, [str(context_tokens), text_hash, *asked])
     common = {"context_tokens": context_tokens, "trust_remote_code": trust_remote_code, "progress": progress}
     figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}
     if texts:

@@ -11,6 +11,7 @@ from lingraft.corpus.language import Language
 
 from . import asking, leaks, statistics
 from .asking import Answers
+from .labeled import suites as labeled
 from .metrics import Metric
 from .metrics import metric as metric_of
 from .statistics import Interval
@@ -37,19 +38,20 @@ def on_tasks(
 
     `folder` keeps every answer as soon as it is there.
     """
-    tasks, missing = tasks_of(suites, language)
-    answers, unanswered = asking.ask(
-        models,
-        tasks,
-        folder,
-        context_tokens=context_tokens,
-        trust_remote_code=trust_remote_code,
-        progress=progress,
-    )
+    common = {"trust_remote_code": trust_remote_code, "progress": progress}
+    tasks, missing = tasks_of([wanted for wanted in suites if not wanted.is_labeled], language)
+    answers, unanswered = asking.ask(models, tasks, folder, context_tokens=context_tokens, **common)
+    missing += unanswered
+    for wanted in suites:
+        if wanted.is_labeled:
+            more, more_answers, more_missing = labeled.ask(models, wanted, language, folder / wanted.suite, **common)
+            tasks += more
+            answers |= more_answers
+            missing += more_missing
     leaked = leaks.find(tasks, training, spaces=language.spaces, progress=progress)
     return {
         "tasks": table(tasks, answers, seed=seed),
-        "missing": [asdict(one) for one in (*missing, *unanswered)],
+        "missing": [asdict(one) for one in missing],
         "leaks": leaks.figures(leaked, tasks, answers),
     }
 
@@ -101,7 +103,7 @@ def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[d
                     "groups": len(set(groups)) or len(given),
                     "shots": task.most_shots,
                     **_figures(found),
-                    "chance": _chance(task, given) if metric_name.startswith("acc") else None,
+                    "chance": _chance(task, given) if headline or metric_name.startswith("acc") else None,
                     "cut_items": sum(answer.cut_tokens > 0 for answer in given),
                     "empty": sum(not answer.response for answer in given) if task.kind == "write" else 0,
                     "against": against,

@@ -80,14 +80,16 @@ class Task:
     """What stands in that file; empty for a name."""
     most_items: int | None = None
     """Of a task that the harness defines."""
+    constant: float | None = None
+    """Of a task that is fine-tuned on: what the best answer that never changes is worth by the first metric."""
     notes: tuple[str, ...] = ()
     """What a reader of the figure has to know: items left out, a dev split asked for want of a test."""
 
     @property
     def chance(self) -> float | None:
-        """What guessing gives: the mean of one over the options; None where there are none."""
+        """What guessing gives by the first metric: the mean of one over the options, or a constant answer's worth."""
         if self.kind != "choice":
-            return None
+            return self.constant
         return sum(1 / len(item.options) for item in self.items) / len(self.items)
 
     def identity(self) -> str:

@@ -62,6 +62,7 @@ def check(context: Check) -> None:
     """One name stands once; suites, their options and their folders are there."""
     from lingraft.core.registry import did_you_mean
     from lingraft.corpus import find
+    from lingraft.evaluate.labeled import SUITES as LABELED
     from lingraft.evaluate.suites import SUITES
 
     names = context.config.models
@@ -69,8 +70,8 @@ def check(context: Check) -> None:
         raise RecipeError("a model is named twice.", where="models")
     language = find(context.recipe.language)
     for place, wanted in _wanted(context.config, context.recipe.folder):
-        if wanted.suite not in SUITES:
-            known = did_you_mean(wanted.suite, [*INTRINSIC, *SUITES])
+        if wanted.suite not in SUITES and not wanted.is_labeled:
+            known = did_you_mean(wanted.suite, [*INTRINSIC, *SUITES, *LABELED])
             raise RecipeError(f'no suite is called "{wanted.suite}".', where=f"suites[{place}]", remedy=known)
         try:
             wanted.check(language)
@@ -82,17 +83,13 @@ def check(context: Check) -> None:
 def outside(context: Check) -> dict[str, str]:
     """What is asked, item by item; of a suite without data, that it is missing."""
     from lingraft.corpus import find
-    from lingraft.evaluate.suites.loading import load
-    from lingraft.evaluate.suites.source import NoDataError
+    from lingraft.evaluate.suites.loading import identity
 
-    found = {}
-    for place, wanted in _wanted(context.config, context.recipe.folder):
-        try:
-            tasks = load(wanted, find(context.settings.language))
-            found[f"suites.{place}"] = " ".join(task.identity() for task in tasks)
-        except NoDataError:
-            found[f"suites.{place}"] = "missing"
-    return found
+    language = find(context.settings.language)
+    return {
+        f"suites.{place}": f"{identity(wanted, language)} {wanted.options}"
+        for place, wanted in _wanted(context.config, context.recipe.folder)
+    }
 
 
 def forecast(context: Check) -> Forecast:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.registry import check_options, resolve
 from lingraft.corpus.language import Language, find
+from lingraft.evaluate.labeled import SUITES as LABELED
 from lingraft.evaluate.task import Task
 
 from . import SUITES
@@ -34,16 +35,38 @@ class Wanted:
     chat: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_labeled(self) -> bool:
+        """Whether models are fine-tuned on it; see `lingraft.evaluate.labeled`."""
+        return self.suite in LABELED
+
     def check(self, language: Language) -> None:
         """Raise RecipeError or InputError for what could not be asked, before any data is read."""
-        check_options(resolve(SUITES, self.suite, "suite"), self.options, f"{self.suite}.options")
-        native(find(self.language) if self.language else language, self.words)
+        if self.is_labeled:
+            from lingraft.evaluate.labeled.suites import check
+
+            check(self.suite, self.options)
+        else:
+            check_options(resolve(SUITES, self.suite, "suite"), self.options, f"{self.suite}.options")
+            native(find(self.language) if self.language else language, self.words)
         if self.data is not None and not self.data.is_dir():
             raise RecipeError(
                 f"the data of {self.suite} is not there: no such folder.",
                 where=self.data,
                 remedy="A relative folder is looked for beside the recipe file. Leave `data` out to use the hub.",
             )
+
+
+def identity(wanted: Wanted, language: Language) -> str:
+    """A hash of what is asked, item by item; of a suite without data, that it is missing."""
+    if wanted.is_labeled:
+        from lingraft.evaluate.labeled import suites as labeled
+
+        return labeled.identity(wanted)
+    try:
+        return " ".join(task.identity() for task in load(wanted, language))
+    except NoDataError:
+        return "missing"
 
 
 def load(wanted: Wanted, language: Language) -> list[Task]:

@@ -20,8 +20,7 @@ from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT
 from lingraft.core.registry import did_you_mean
 from lingraft.corpus.records import open_file
-
-from .suites.source import NoDataError
+from lingraft.evaluate.suites.source import NoDataError
 
 Rows = Sequence[tuple[str, Mapping[str, Any]]]
 """Records, each with where it stands."""

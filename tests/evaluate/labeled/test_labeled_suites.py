@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from transformers import MambaConfig
 
-from lingraft.core.errors import InputError
-from lingraft.evaluate.finetune import Finetuning
-from lingraft.evaluate.label_scores import counts
-from lingraft.evaluate.labeled import LabeledItem, Splits
-from lingraft.evaluate.labeled_suites import ask, asked
-from lingraft.evaluate.labeled_tasks import TASKS
+from lingraft.core.errors import RecipeError
+from lingraft.corpus.language import find
+from lingraft.evaluate import labeled
+from lingraft.evaluate.labeled.data import LabeledItem, Splits
+from lingraft.evaluate.labeled.scores import counts
+from lingraft.evaluate.labeled.suites import ask, asked, identity
+from lingraft.evaluate.labeled.tasks import SUITES, TASKS
+from lingraft.evaluate.suites.loading import Wanted
 
 
 @pytest.mark.parametrize(("name", "answers"), [("cbd", [0, 1, 1]), ("cdsc_r", [0.5, 4.25, 3.0])])
@@ -61,13 +63,13 @@ def test_what_cannot_be_had_is_named_and_the_rest_goes_on(tiny_base: Path, tmp_p
     for split, part in (("train", lines[:30]), ("trial", lines[30:40]), ("test_annotated", lines[40:])):
         head = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n"
         (tmp_path / "CDS" / f"CDS_{split}.txt").write_text(head + "".join(part))
-    settings = [Finetuning(method="full", epochs=1), Finetuning(method="lora", epochs=1)]
     models = {"base": tiny_base, "headless": headless}
-    tasks, answers, by_chance, missing = ask(
-        models, "klej", tmp_path, tmp_path, settings, seeds=[1], train_items=16, dev_items=4, test_items=8
-    )
+    options = {"methods": ["full", "lora"], "epochs": 1, "seeds": [1], "train_items": 16, "dev_items": 4}
+    wanted = Wanted("klej", tmp_path, items=8, options=options)
+    wanted.check(find("pl"))
+    tasks, answers, missing = ask(models, wanted, find("pl"), tmp_path)
     assert [task.name for task in tasks] == ["cdsc_r@full", "cdsc_r@lora"]
-    assert by_chance == {"cdsc_r@full": 0, "cdsc_r@lora": 0}
+    assert [task.chance for task in tasks] == [0, 0]
     assert all(list(by_model) == ["base"] and len(by_model["base"]) == 8 for by_model in answers.values())
     told = {(one.task, one.model): one.why for one in missing}
     assert len(told) == len(missing) == 7 + 2 * 2 + 2
@@ -76,6 +78,31 @@ def test_what_cannot_be_had_is_named_and_the_rest_goes_on(tiny_base: Path, tmp_p
     assert "no classification head for models of the kind mamba" in told["cdsc_r@full", "headless"]
 
 
-def test_an_unknown_suite_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r'no suite of labeled tasks is called "kley".\n  Did you mean "klej"\?'):
-        ask({}, "kley", None, tmp_path, [], seeds=[])
+def test_a_suite_in_another_language_is_missing(tiny_base: Path, tmp_path: Path) -> None:
+    tasks, _, missing = ask({"base": tiny_base}, Wanted("hulu", tmp_path), find("pl"), tmp_path)
+    assert not tasks
+    assert {one.why for one in missing} == {"its items are in Hungarian, not in Polish."}
+
+
+def test_only_the_tasks_that_are_named(tiny_base: Path, tmp_path: Path) -> None:
+    wanted = Wanted("klej", tmp_path, options={"tasks": ["ar"]})
+    _, _, missing = ask({"base": tiny_base}, wanted, find("pl"), tmp_path)
+    assert [one.task for one in missing] == ["ar"]
+    assert identity(wanted) == identity(wanted) != identity(Wanted("klej", tmp_path, options={"tasks": ["dyk"]}))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tasks": ["arr"]}, r'klej has no task "arr"\.\n  Did you mean "ar"'),
+        ({"epoch": 3}, r'there is no option "epoch"\.\n  Did you mean "epochs"'),
+        ({"methods": ["qlora"]}, "klej.options.methods"),
+    ],
+)
+def test_mistakes_are_found_before_anything_runs(options: dict[str, object], text: str) -> None:
+    with pytest.raises(RecipeError, match=text):
+        Wanted("klej", options=options).check(find("pl"))
+
+
+def test_the_names_of_the_suites_are_those_of_the_table() -> None:
+    assert set(labeled.SUITES) == set(SUITES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from .labeled import LabeledTask
+from .data import LabeledTask
 
 KLEJ_PAPER = "KLEJ: Rybak et al. 2020, ACL, https://aclanthology.org/2020.acl-main.111; https://klejbenchmark.com"
 HULU = "HuLU: Ligeti-Nagy et al. 2022, https://hulu.nytud.hu"

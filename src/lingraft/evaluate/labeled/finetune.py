@@ -29,8 +29,8 @@ from lingraft.core.outside import sha256
 from lingraft.core.progress import SILENT, Progress
 
 from . import classifier
-from .label_scores import score
-from .labeled import LabeledItem, LabeledTask, Splits
+from .data import LabeledItem, LabeledTask, Splits
+from .scores import score
 
 UNDEFINED = -2.0
 """Stands, on dev, for a score that is not defined: less than any."""

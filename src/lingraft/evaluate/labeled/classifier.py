@@ -23,7 +23,7 @@ from transformers.utils import logging
 
 from lingraft.core.errors import InputError
 
-from .labeled import LabeledItem, LabeledTask
+from .data import LabeledItem, LabeledTask
 
 BETWEEN = "\n\n"
 """What stands between the texts of an item."""

@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, MambaConfig
 
 from lingraft.core.errors import InputError
-from lingraft.evaluate import classifier
-from lingraft.evaluate import finetune as module
-from lingraft.evaluate.finetune import Finetuning, finetune, measure
-from lingraft.evaluate.labeled import LabeledItem, LabeledTask, Splits
+from lingraft.evaluate.labeled import classifier
+from lingraft.evaluate.labeled import finetune as module
+from lingraft.evaluate.labeled.data import LabeledItem, LabeledTask, Splits
+from lingraft.evaluate.labeled.finetune import Finetuning, finetune, measure
 
 ANIMAL = LabeledTask(
     "animal", "?", "en", ("text", "asked"), "label", "accuracy", "here", classes=("horse", "snail", "none")

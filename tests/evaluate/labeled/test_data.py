@@ -13,9 +13,9 @@ import pytest
 
 from lingraft.core.errors import InputError
 from lingraft.evaluate import metrics
-from lingraft.evaluate.label_scores import chance, constant, counts, score
-from lingraft.evaluate.labeled import LabeledItem, LabeledTask, Splits, read
-from lingraft.evaluate.labeled_tasks import HINDI_TASKS, HULU_TASKS, KLEJ, TASKS
+from lingraft.evaluate.labeled.data import LabeledItem, LabeledTask, Splits, read
+from lingraft.evaluate.labeled.scores import chance, constant, counts, score
+from lingraft.evaluate.labeled.tasks import HINDI_TASKS, HULU_TASKS, KLEJ, TASKS
 from lingraft.evaluate.suites.source import NoDataError
 
 SHOWS = LabeledTask("shows", "?", "pl", ("one", "two"), "label", "accuracy", "here", classes=("no", "yes"))

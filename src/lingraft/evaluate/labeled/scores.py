@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import metrics
-from .labeled import LabeledItem, LabeledTask
+from lingraft.evaluate import metrics
+
+from .data import LabeledItem, LabeledTask
 
 ZERO_BY_CHANCE = ("matthews", "spearman")
 """Metrics that tell a constant answer from nothing at all in no way: chance is 0."""
