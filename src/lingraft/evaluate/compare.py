@@ -39,7 +39,7 @@ def on_tasks(
     `folder` keeps every answer as soon as it is there.
     """
     common = {"trust_remote_code": trust_remote_code, "progress": progress}
-    tasks, missing = tasks_of([wanted for wanted in suites if not wanted.is_labeled], language)
+    tasks, missing = tasks_of(suites, language)
     answers, unanswered = asking.ask(models, tasks, folder, context_tokens=context_tokens, **common)
     missing += unanswered
     for wanted in suites:

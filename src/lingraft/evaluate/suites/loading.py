@@ -112,10 +112,12 @@ class Missing:
 
 
 def tasks_of(suites: Sequence[Wanted], language: Language) -> tuple[list[Task], list[Missing]]:
-    """The tasks of all suites, and the suites that have no data in the language."""
+    """The tasks of all suites but the labeled ones, and the suites that have no data in the language."""
     tasks: list[Task] = []
     missing = []
     for wanted in suites:
+        if wanted.is_labeled:
+            continue
         try:
             tasks += load(wanted, language)
         except NoDataError as error:
