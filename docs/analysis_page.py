@@ -2,8 +2,7 @@
 
 import inspect
 from pathlib import Path
-
-from suites_page import options
+from typing import Any
 
 from lingraft.analyze import ANALYSES
 from lingraft.core.registry import resolve
@@ -16,8 +15,8 @@ This page is written by `docs/analysis_page.py` from the docstrings; do not edit
 `analyze: {models: [base, graft, pretrain], analyses: [NAME, {analysis: NAME, options: {...}}]}`
 
 What changed inside the models, and what it cost. The first model is the base, the last the adapted one. Every estimate
-has an interval of 95 %, from resampling documents, sentences or items, paired where models are compared. An analysis that
-does not apply says why, and the rest goes on; each keeps what is finished, so that a stopped one goes on from there.
+has an interval of 95 %, from resampling documents, sentences or items, paired where models are compared. An analysis
+that does not apply says why, and the rest goes on; each keeps what is finished, so that a stopped one goes on from there.
 """
 
 
@@ -33,6 +32,13 @@ def section(name: str) -> str:
     about = [part for part in module if not part.lstrip()[:2].strip().isupper()]
     parts = [f"## {name}", about[0].strip(), inspect.getdoc(function), options(function)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def options(function: Any) -> str:
+    """A table of its options."""
+    parameters = inspect.signature(function).parameters.values()
+    rows = [f"| `{one.name}` | `{one.default}` |" for one in parameters if one.kind is one.KEYWORD_ONLY]
+    return "\n".join(["| option | default |", "|---|---|", *rows]) if rows else ""
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
             assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-@pytest.mark.parametrize("name", ["recipe", "methods", "suites"])
+@pytest.mark.parametrize("name", ["analysis", "recipe", "methods", "suites"])
 def test_generated_pages_are_what_the_code_says(name: str) -> None:
     page = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))["page"]
     if (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") != page():
