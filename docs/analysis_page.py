@@ -16,7 +16,8 @@ This page is written by `docs/analysis_page.py` from the docstrings; do not edit
 
 What changed inside the models, and what it cost. The first model is the base, the last the adapted one. Every estimate
 has an interval of 95 %, from resampling documents, sentences or items, paired where models are compared. An analysis
-that does not apply says why, and the rest goes on; each keeps what is finished, so that a stopped one goes on from there.
+that does not apply says why, and the rest goes on; each keeps what is finished, so that a stopped one goes on from
+there.
 """
 
 
