@@ -66,7 +66,7 @@ def test_new_writes_a_recipe_that_passes(tmp_path: Path) -> None:
     assert text.startswith("# yaml-language-server: $schema=lingraft.schema.json\n# The embedded default")
     schema = json.loads((tmp_path / "deep" / "lingraft.schema.json").read_text(encoding="utf-8"))
     assert schema["title"] == "lingraft recipe"
-    assert "own: 9 steps, no mistake found" in call("check", "deep/own.yaml").stdout
+    assert "own: 10 steps, no mistake found" in call("check", "deep/own.yaml").stdout
 
 
 def test_new_overwrites_nothing(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_new_overwrites_nothing(tmp_path: Path) -> None:
 
 
 def test_check(tmp_path: Path) -> None:
-    assert call("check", "starter").stdout == "starter: 9 steps, no mistake found\n"
+    assert call("check", "starter").stdout == "starter: 10 steps, no mistake found\n"
     assert not (tmp_path / "lingraft-store").exists()
     told = refused("check", "starter", "-s", "pretrain.lrr=1", "-s", "seed=x")
     assert "-s seed=x: seed: input should be a valid integer (got 'x')." in told

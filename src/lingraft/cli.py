@@ -86,7 +86,10 @@ def run(
     name: Annotated[str | None, typer.Option(help="The run's name; the recipe's by default.")] = None,
     shard: Annotated[bool, typer.Option("--shard", help="Of several processes each trains a part (FSDP2).")] = False,
 ) -> None:
-    """Carry a recipe out. What is done is not done again; what was stopped goes on."""
+    """Carry a recipe out. What is done is not done again; what was stopped goes on.
+
+    Ends with exit code 1 when a suite of the evaluation is missing.
+    """
     from rich.console import Console
 
     from lingraft.core import launch
@@ -94,6 +97,7 @@ def run(
     from lingraft.core.engine import execute, follow
     from lingraft.core.run import Run
     from lingraft.core.screen import Screen
+    from lingraft.core.tables import missing
     from lingraft.stages import PRELOAD
 
     with user_errors():
@@ -109,10 +113,15 @@ def run(
             return
         with Screen(Console(stderr=True)) as screen:
             execute(loaded, steps, kept, current, screen, PRELOAD)
+        lacking = missing(dict(current.artifacts()))
     for page in sorted(current.folder.glob("*/report.html")):
         typer.echo(f"report: {page}")
     for exported in sorted(current.folder.glob("*/hf")):
         typer.echo(f"model:  {exported}")
+    for told in lacking:
+        typer.echo(told, err=True)
+    if lacking:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -39,6 +39,16 @@ def warnings(steps: Sequence[Step]) -> list[str]:
     return [f"warning: {step.name}: {told}" for step in steps for told in step.forecast.warnings]
 
 
+def missing(artifacts: Mapping[str, Input | None]) -> list[str]:
+    """What steps could not find or ask and went on without, a line each."""
+    told = []
+    for step, artifact in artifacts.items():
+        for one in artifact.figures.get("missing", []) if artifact else []:
+            place = ", ".join(part for part in (one["task"] or one["suite"], one["model"]) if part)
+            told.append(f"missing: {step}: {place}: {one['why']}")
+    return told
+
+
 def run_table(name: str, artifacts: Mapping[str, Input | None]) -> Table:
     """A row a step of a run with its headline figures."""
     table = Table(title=name, box=None, header_style="bold", pad_edge=False)
