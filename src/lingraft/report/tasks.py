@@ -119,6 +119,8 @@ def _task(report: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> TaskFigur
         facts.append(f"chance {fmt.percent(first['chance'])}")
     if cut := max(row["cut_items"] for row in rows):
         facts.append(f"{fmt.count(cut)} cut to the context")
+    if empty := max(row["empty"] for row in rows):
+        facts.append(f"up to {fmt.count(empty)} empty answers")
     shown = [
         {
             **row,
