@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from lingraft.core.errors import InputError
 
-from . import experts
+from . import experts, four_bits
 
 # Embeddings and LM head are trained beside the adapters; a router is small, and what it chooses is fragile.
 KEPT = ("embed", "lm_head", "wte", "wpe", "router", "mlp.gate.weight", "block_sparse_moe.gate.weight")
@@ -25,6 +25,9 @@ def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTraine
         raise InputError(
             "qlora needs bitsandbytes, which is not installed.", where=folder, remedy="pip install 'lingraft[gpu]'"
         ) from error
+    on_gpu = torch.cuda.is_available()
+    if not on_gpu:
+        four_bits.mend()
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
@@ -37,7 +40,7 @@ def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTraine
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
         ),
-        device_map={"": torch.cuda.current_device() if torch.cuda.is_available() else "cpu"},
+        device_map={"": torch.cuda.current_device() if on_gpu else "cpu"},
     )
     for module in model.modules():
         # On a processor a layer that was once evaluated is packed for that, and gives no gradients from then on.
