@@ -18,8 +18,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 quickstart: setup
 	$(BIN)/lingraft run starter --store $(STORE)
 
+# A process a core, each with one thread: more would wait for each other.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: setup
 	$(BIN)/ruff check .

@@ -26,8 +26,9 @@ from lingraft.corpus.language import find
 from lingraft.evaluate import compare, evaluate, harness
 from lingraft.evaluate.generate import Loaded
 from lingraft.evaluate.harness import Asked
-from lingraft.evaluate.suites.loading import Wanted, load
+from lingraft.evaluate.suites.loading import load
 from lingraft.evaluate.task import Answer, Task
+from lingraft.evaluate.wanted import Wanted
 
 BASE = Path(__file__).parents[1] / "src" / "lingraft" / "starter" / "english-novels-7m"
 CONTEXT_TOKENS = 1024

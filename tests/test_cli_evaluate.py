@@ -56,7 +56,8 @@ def test_what_is_missing_is_told_and_ends_with_1(model: Path, tmp_path: Path) ->
 
 def test_items_that_were_trained_on_are_told(model: Path, tmp_path: Path) -> None:
     from lingraft.corpus.language import find
-    from lingraft.evaluate.suites.loading import Wanted, load
+    from lingraft.evaluate.suites.loading import load
+    from lingraft.evaluate.wanted import Wanted
 
     story = next(task for task in load(Wanted("starter"), find("pl")) if task.name == "starter-story").items[0]
     (tmp_path / "trained.txt").write_text(f"{story.context}{story.answers[story.gold]}\n", encoding="utf-8")

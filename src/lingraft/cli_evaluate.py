@@ -9,7 +9,7 @@ from .cli_errors import user_errors
 from .cli_options import TextFiles
 
 if TYPE_CHECKING:
-    from lingraft.evaluate.suites.loading import Wanted
+    from lingraft.evaluate.wanted import Wanted
 
 NAME_WIDTH = 18
 
@@ -101,7 +101,7 @@ def _name(path: str) -> str:
 
 def _wanted(entry: str, items: int | None, shots: int | None, prompts: str, chat: bool) -> "Wanted":
     from lingraft.core.errors import RecipeError
-    from lingraft.evaluate.suites.loading import Wanted
+    from lingraft.evaluate.wanted import Wanted
 
     kinds = {"native": ("native",), "english": ("english",), "both": ("native", "english")}
     if prompts not in kinds:
@@ -128,7 +128,8 @@ def _tasks(rows: list[dict[str, Any]]) -> str:
         digits, against = row["digits"], row["against"]
         if row["task"] != before:
             chance = "" if row["chance"] is None else f", chance {row['chance']:.{digits}f}"
-            lines.append(f"\n{row['title']}: {row['metric_title']}, {row['items']} items{chance}")
+            asked = "" if row["prompt_language"] in ("", row["language"]) else f", asked in {row['prompt_language']}"
+            lines.append(f"\n{row['title']}: {row['metric_title']}, {row['items']} items{asked}{chance}")
             before = row["task"]
         value, gap = "not defined: one class only", ""
         if row["value"] is not None:

@@ -13,9 +13,10 @@ from lingraft.core.errors import InputError, RecipeError
 from lingraft.corpus.language import find
 from lingraft.evaluate import asking, compare, harness, leaks
 from lingraft.evaluate.alone import compare_models
-from lingraft.evaluate.suites.loading import Missing, Wanted, load, tasks_of
+from lingraft.evaluate.suites.loading import check, load, tasks_of
 from lingraft.evaluate.suites.source import NoDataError
 from lingraft.evaluate.task import Answer, Item, Task, without_overlap
+from lingraft.evaluate.wanted import Missing, Wanted
 
 POLISH = find("pl")
 ITEMS = tuple(Item(f"i{n}", f"Item {n} of the market says", (" yes", " no at all"), n % 2) for n in range(12))
@@ -208,7 +209,7 @@ def test_prompts_in_both_languages() -> None:
 )
 def test_what_cannot_be_asked_is_refused_before_anything_runs(wanted: Wanted, text: str) -> None:
     with pytest.raises(RecipeError, match=text):
-        wanted.check(POLISH)
+        check(wanted, POLISH)
 
 
 def test_a_suite_asked_twice_is_refused() -> None:

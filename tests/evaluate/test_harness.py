@@ -14,8 +14,9 @@ from lingraft.corpus.language import find
 from lingraft.evaluate import compare, evaluate, harness
 from lingraft.evaluate.generate import Loaded, write_until
 from lingraft.evaluate.harness import Asked
-from lingraft.evaluate.suites.loading import Wanted, load
+from lingraft.evaluate.suites.loading import load
 from lingraft.evaluate.task import Item, Task
+from lingraft.evaluate.wanted import Wanted
 
 ITEMS = (
     Item("1", "The market opened at six, and by seven", (" the bread was gone.", " it was late.", " x"), 0),

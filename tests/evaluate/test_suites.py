@@ -19,10 +19,10 @@ from lingraft.core.registry import resolve
 from lingraft.corpus.language import find
 from lingraft.evaluate.metrics import METRICS
 from lingraft.evaluate.suites import SUITES, loading
-from lingraft.evaluate.suites.loading import Wanted
 from lingraft.evaluate.suites.source import NoDataError, Source
 from lingraft.evaluate.suites.words import WRITTEN, Words, native
 from lingraft.evaluate.task import Item, Task
+from lingraft.evaluate.wanted import Wanted
 
 ALL = {**MADE, **OTHERS}
 SUITE_OF = {"mmmlu": "knowledge", "ceval": "knowledge", "cmmlu": "knowledge", "hucopa": "xcopa"}

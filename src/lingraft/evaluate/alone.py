@@ -14,7 +14,8 @@ from lingraft.corpus.language import Language
 from . import compare, evaluate
 from .evaluate import HeldOut
 from .statistics import COVERAGE
-from .suites.loading import Wanted, identity
+from .suites.loading import check, identity
+from .wanted import Wanted
 
 SETUP = "setup.json"
 FIGURES = "figures.json"
@@ -38,7 +39,7 @@ def compare_models(
     What is in the folder already is not measured again. Raises InputError where it holds answers to something else.
     """
     for wanted in suites:
-        wanted.check(language)
+        check(wanted, language)
     texts = [HeldOut("target", language, list(held_out), ["text"] * len(held_out))] if held_out else []
     asked = [f"{identity(wanted, language)} {wanted.options}" for wanted in suites]
     text_hash = sha256("\n\n".join(held_out).encode()).hexdigest()

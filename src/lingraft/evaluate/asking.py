@@ -12,8 +12,8 @@ from lingraft.core.progress import SILENT, Progress
 
 from . import harness
 from .evaluate import load
-from .suites.loading import Missing
 from .task import Answer, Task
+from .wanted import Missing
 
 Answers = Mapping[str, Mapping[str, list[Answer]]]
 """By task and model, in the order of the task's items."""

@@ -15,8 +15,9 @@ from .labeled import suites as labeled
 from .metrics import Metric
 from .metrics import metric as metric_of
 from .statistics import Interval
-from .suites.loading import Wanted, tasks_of
+from .suites.loading import tasks_of
 from .task import Answer, Task
+from .wanted import Wanted
 
 LEVEL = 0.05
 """Below this corrected p value a difference is called one."""

@@ -92,6 +92,15 @@ class Task:
             return self.constant
         return sum(1 / len(item.options) for item in self.items) / len(self.items)
 
+    def num_bytes(self) -> int:
+        """About how much text a model reads and writes for it, the solved examples before every item included."""
+        before = sum(len(shot.solved.encode()) for shot in self.shots[: self.num_shots])
+        asked = sum(
+            len(item.context.encode()) + sum(len(text.encode()) for text in item.answers) for item in self.items
+        )
+        written = 3 * self.max_new_tokens * len(self.items) if self.kind == "write" else 0
+        return asked + before * len(self.items) + written
+
     def identity(self) -> str:
         """A hash of all that has an effect on the answers."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()).hexdigest()

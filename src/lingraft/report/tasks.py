@@ -113,6 +113,8 @@ def _task(report: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> TaskFigur
     facts = [f"{fmt.count(first['items'])} items"]
     if first["groups"] < first["items"]:
         facts.append(f"{fmt.count(first['groups'])} passages")
+    if first["prompt_language"] not in ("", first["language"]):
+        facts.append(f"asked in {first['prompt_language']}")
     if first["shots"]:
         facts.append(f"{first['shots']} examples before each")
     if first["chance"] is not None:

@@ -11,7 +11,7 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
 if TYPE_CHECKING:
-    from lingraft.evaluate.suites.loading import Wanted
+    from lingraft.evaluate.wanted import Wanted
 
 INTRINSIC = ("bits", "samples", "writing")
 """What needs no task's data."""
@@ -64,6 +64,7 @@ def check(context: Check) -> None:
     from lingraft.corpus import find
     from lingraft.evaluate.labeled import SUITES as LABELED
     from lingraft.evaluate.suites import SUITES
+    from lingraft.evaluate.suites.loading import check as check_suite
 
     names = context.config.models
     if len(set(names)) != len(names):
@@ -74,7 +75,7 @@ def check(context: Check) -> None:
             known = did_you_mean(wanted.suite, [*INTRINSIC, *SUITES, *LABELED])
             raise RecipeError(f'no suite is called "{wanted.suite}".', where=f"suites[{place}]", remedy=known)
         try:
-            wanted.check(language)
+            check_suite(wanted, language)
         except RecipeError as error:
             where = f"suites[{place}]" + (f": {error.where}" if error.where else "")
             raise RecipeError(error.what, where=where, remedy=error.remedy) from error
@@ -93,18 +94,21 @@ def outside(context: Check) -> dict[str, str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Two FLOPs a token and weight, for a held-out text of the documents' usual size."""
+    """Two FLOPs a token and weight, for the held-out text and for what tasks ask and have written."""
+    from lingraft.corpus import find
     from lingraft.evaluate.bits import batch_tokens
+    from lingraft.evaluate.suites.loading import tasks_of
 
     models = [context.figures[name] for name in context.config.models]
     streams = context.figures[context.config.corpus]["streams"].values()
     text = sum(stream["held_out"]["bytes"] for stream in streams)
-    tokens = len(models) * text / 2.5
+    suites = [wanted for _, wanted in _wanted(context.config, context.recipe.folder)]
+    tasks, missing = tasks_of(suites, find(context.settings.language))
+    tokens = len(models) * (text + sum(task.num_bytes() for task in tasks)) / 2.5
     flops = 2 * tokens * max(model.get("parameters") or 0 for model in models)
     vocabulary = max(model.get("vocabulary") or 1 for model in models)
-    missing = _missing(context)
     return Forecast(
-        reads=f"{len(models)} models, held-out text",
+        reads=f"{len(models)} models, held-out text, {len(tasks)} tasks",
         writes="figures",
         tokens=tokens,
         flops=flops,
@@ -113,7 +117,7 @@ def forecast(context: Check) -> Forecast:
         + 4 * batch_tokens(vocabulary) * vocabulary,
         disk_bytes=1e6,
         seconds=10 + flops / 5e10,
-        warnings=tuple(f"{suite} is left out: {why}" for suite, why in missing),
+        warnings=tuple(f"{one.suite} is left out: {one.why}" for one in missing),
     )
 
 
@@ -199,7 +203,7 @@ def _writing(
 
 def _wanted(config: Evaluate, folder: Path) -> list[tuple[int, "Wanted"]]:
     """The suites of tasks, each with its place in the list."""
-    from lingraft.evaluate.suites.loading import Wanted
+    from lingraft.evaluate.wanted import Wanted
 
     found = []
     for place, entry in enumerate(config.suites):
@@ -209,16 +213,6 @@ def _wanted(config: Evaluate, folder: Path) -> list[tuple[int, "Wanted"]]:
         data = None if suite.data is None else folder / Path(suite.data).expanduser()
         found.append((place, Wanted(**{**dict(suite), "data": data})))
     return found
-
-
-def _missing(context: Check) -> list[tuple[str, str]]:
-    from lingraft.corpus import find
-    from lingraft.evaluate.suites.loading import tasks_of
-
-    _, missing = tasks_of(
-        [w for _, w in _wanted(context.config, context.recipe.folder)], find(context.settings.language)
-    )
-    return [(one.suite, one.why) for one in missing]
 
 
 STAGE = Stage(

@@ -13,7 +13,8 @@ from lingraft.evaluate.labeled.data import LabeledItem, Splits
 from lingraft.evaluate.labeled.scores import counts
 from lingraft.evaluate.labeled.suites import ask, asked, identity
 from lingraft.evaluate.labeled.tasks import SUITES, TASKS
-from lingraft.evaluate.suites.loading import Wanted
+from lingraft.evaluate.suites.loading import check
+from lingraft.evaluate.wanted import Wanted
 
 
 @pytest.mark.parametrize(("name", "answers"), [("cbd", [0, 1, 1]), ("cdsc_r", [0.5, 4.25, 3.0])])
@@ -66,7 +67,7 @@ def test_what_cannot_be_had_is_named_and_the_rest_goes_on(tiny_base: Path, tmp_p
     models = {"base": tiny_base, "headless": headless}
     options = {"methods": ["full", "lora"], "epochs": 1, "seeds": [1], "train_items": 16, "dev_items": 4}
     wanted = Wanted("klej", tmp_path, items=8, options=options)
-    wanted.check(find("pl"))
+    check(wanted, find("pl"))
     tasks, answers, missing = ask(models, wanted, find("pl"), tmp_path)
     assert [task.name for task in tasks] == ["cdsc_r@full", "cdsc_r@lora"]
     assert [task.chance for task in tasks] == [0, 0]
@@ -101,7 +102,7 @@ def test_only_the_tasks_that_are_named(tiny_base: Path, tmp_path: Path) -> None:
 )
 def test_mistakes_are_found_before_anything_runs(options: dict[str, object], text: str) -> None:
     with pytest.raises(RecipeError, match=text):
-        Wanted("klej", options=options).check(find("pl"))
+        check(Wanted("klej", options=options), find("pl"))
 
 
 def test_the_names_of_the_suites_are_those_of_the_table() -> None:

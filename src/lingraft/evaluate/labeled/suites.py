@@ -12,8 +12,8 @@ from lingraft.core.progress import SILENT, Progress
 from lingraft.core.registry import check_options, did_you_mean
 from lingraft.corpus.language import Language, find
 from lingraft.evaluate import metrics
-from lingraft.evaluate.suites.loading import Missing, Wanted
 from lingraft.evaluate.task import Answer, Item, Task
+from lingraft.evaluate.wanted import Missing, Wanted
 
 from .data import LabeledTask, Splits, read
 from .finetune import Finetuning, measure

@@ -1,60 +1,34 @@
 """From what a user asks for to the tasks."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.registry import check_options, resolve
 from lingraft.corpus.language import Language, find
-from lingraft.evaluate.labeled import SUITES as LABELED
 from lingraft.evaluate.task import Task
+from lingraft.evaluate.wanted import Missing, Wanted
 
 from . import SUITES
 from .source import NoDataError, Source
 from .words import WRITTEN, native
 
-Prompts = Literal["native", "english"]
 
+def check(wanted: Wanted, language: Language) -> None:
+    """Raise RecipeError or InputError for what could not be asked, before any data is read."""
+    if wanted.is_labeled:
+        from lingraft.evaluate.labeled.suites import check as check_labeled
 
-@dataclass(frozen=True)
-class Wanted:
-    """A suite, and how its items are to be asked."""
-
-    suite: str
-    data: Path | None = None
-    """The folder with its files; None is the hub, or what comes along."""
-    language: str | None = None
-    """BCP 47 tag where it is not the target language."""
-    items: int | None = None
-    shots: int | None = None
-    prompts: Sequence[Prompts] = ("native",)
-    words: Mapping[str, str] = field(default_factory=dict)
-    """Of the prompt, in place of ours."""
-    chat: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_labeled(self) -> bool:
-        """Whether models are fine-tuned on it; see `lingraft.evaluate.labeled`."""
-        return self.suite in LABELED
-
-    def check(self, language: Language) -> None:
-        """Raise RecipeError or InputError for what could not be asked, before any data is read."""
-        if self.is_labeled:
-            from lingraft.evaluate.labeled.suites import check
-
-            check(self.suite, self.options)
-        else:
-            check_options(resolve(SUITES, self.suite, "suite"), self.options, f"{self.suite}.options")
-            native(find(self.language) if self.language else language, self.words)
-        if self.data is not None and not self.data.is_dir():
-            raise RecipeError(
-                f"the data of {self.suite} is not there: no such folder.",
-                where=self.data,
-                remedy="A relative folder is looked for beside the recipe file. Leave `data` out to use the hub.",
-            )
+        check_labeled(wanted.suite, wanted.options)
+    else:
+        check_options(resolve(SUITES, wanted.suite, "suite"), wanted.options, f"{wanted.suite}.options")
+        native(find(wanted.language) if wanted.language else language, wanted.words)
+    if wanted.data is not None and not wanted.data.is_dir():
+        raise RecipeError(
+            f"the data of {wanted.suite} is not there: no such folder.",
+            where=wanted.data,
+            remedy="A relative folder is looked for beside the recipe file. Leave `data` out to use the hub.",
+        )
 
 
 def identity(wanted: Wanted, language: Language) -> str:
@@ -99,16 +73,6 @@ def load(wanted: Wanted, language: Language) -> list[Task]:
             remedy="Leave `prompts` out, or give `words` in the language.",
         )
     return found
-
-
-@dataclass(frozen=True)
-class Missing:
-    """What was wanted and could not be had."""
-
-    suite: str
-    why: str
-    task: str | None = None
-    model: str | None = None
 
 
 def tasks_of(suites: Sequence[Wanted], language: Language) -> tuple[list[Task], list[Missing]]:
