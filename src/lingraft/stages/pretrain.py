@@ -334,7 +334,7 @@ def run(job: Job) -> dict[str, Any]:
 
 STAGE = Stage(
     "pretrain",
-    2,
+    3,
     Pretrain,
     makes=("model", "tokenizer", "training"),
     run=run,
