@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lingraft.core.errors import InputError
-from lingraft.evaluate import evaluate
-from lingraft.evaluate.generate import Loaded, continue_prompts, speeds, write_until
+from lingraft.evaluate import evaluate, generate
+from lingraft.evaluate.generate import Loaded, continue_prompts, speed, write_until
 
 PROMPTS = ["The old lighthouse", "Nobody"]
 
@@ -98,7 +98,8 @@ def test_no_prompts(loaded: Loaded) -> None:
     assert write(loaded, []) == []
 
 
-def test_speeds_of_every_model(loaded: Loaded) -> None:
-    rates = speeds({"base": loaded, "adapted": loaded}, "Nobody", new_tokens=4, rounds=2)
-    assert list(rates) == ["base", "adapted"]
-    assert all(rate > 0 for rate in rates.values())
+def test_speed_counts_all_tokens_that_are_asked_for(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock that ticks twice: where the counted tokens begin and where they end."""
+    ticks = iter([10.0, 12.0])
+    monkeypatch.setattr(generate.time, "perf_counter", lambda: next(ticks))
+    assert speed(loaded, "Nobody", new_tokens=6) == 3
