@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from lm_eval.api.instance import Instance
 
 from lingraft.core.errors import InputError
 from lingraft.evaluate import evaluate, generate
 from lingraft.evaluate.generate import Loaded, continue_prompts, speed, write_until
+from lingraft.evaluate.harness import Asked
 
 PROMPTS = ["The old lighthouse", "Nobody"]
 
@@ -68,6 +70,19 @@ def test_the_likeliest_alone_are_greedy(loaded: Loaded) -> None:
     assert write_until(loaded, PROMPTS, temperature=1.0, **options) != greedy
     assert write_until(loaded, PROMPTS, temperature=1.0, top_k=1, **options) == greedy
     assert write_until(loaded, PROMPTS, temperature=1.0, top_p=1e-6, **options) == greedy
+
+
+def test_what_a_task_of_the_harness_asks_for_is_done(loaded: Loaded) -> None:
+    asked = Asked(loaded, context_tokens=64)
+
+    def written(**settings: object) -> list[str]:
+        kwargs = {"until": [], "max_gen_toks": 12, **settings}
+        return asked.generate_until([Instance("generate_until", {}, (prompt, kwargs), 0) for prompt in PROMPTS])
+
+    greedy, sampled = written(), {"do_sample": True, "temperature": 1.0}
+    assert written(**sampled) != greedy
+    assert written(**sampled, top_k=1) == greedy
+    assert written(**sampled, top_p=1e-6) == greedy
 
 
 def test_all_tokens_are_sampled_from(loaded: Loaded) -> None:

@@ -109,6 +109,7 @@ def measure_bits(
                 ]
                 for text in texts
             }
+            del loaded  # before the next comes
             write_json(kept, streams)
         streams = json.loads(kept.read_text(encoding="utf-8"))
         measured[name] = {stream: [Bits(**record) for record in records] for stream, records in streams.items()}
