@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.corpus.language import find
-from lingraft.evaluate import asking, compare, harness, leaks
+from lingraft.evaluate import asking, compare, harness
 from lingraft.evaluate.alone import compare_models
 from lingraft.evaluate.suites.loading import check, load, tasks_of
 from lingraft.evaluate.suites.source import NoDataError
@@ -131,38 +131,6 @@ def test_a_model_against_itself_is_seldom_called_different() -> None:
     assert called <= 12
 
 
-def test_items_that_stand_in_the_training_text_are_named() -> None:
-    texts = [
-        f"Once, in {n} towns, {draw} people met at the market and spoke about bread."
-        for n, draw in zip("abc", "xyz", strict=True)
-    ]
-    keeper = "Why did the old keeper of the lighthouse count the stairs?"
-    paths = "Where do the narrow paths of the northern forest lead in winter?"
-    items = (
-        Item("planted", f"Question: {keeper}\nAnswer:", (" He feared the sea.", " x")),
-        Item("clean", f"Question: {paths}\nAnswer:", (" To the lake.", " x")),
-        Item("short", "Who argued?", (" He", " x")),
-    )
-    asked = task(items=items)
-    texts.append(
-        "It was said: why did the old keeper of the lighthouse count the stairs? He feared the sea. And so on."
-    )
-    found = leaks.find([asked], texts, spaces=True)
-    assert (found[0].items, found[0].too_short) == (("planted",), 1)
-    given = {"base": answers(asked, [True, False, False]), "adapted": answers(asked, [True, True, False])}
-    figures = leaks.figures(found, [asked], {"toy": given})[0]
-    assert (figures["leaked"], figures["items"], figures["examples"]) == (1, 3, ["planted"])
-    assert figures["without"] == {"base": 0, "adapted": 0.5}
-    assert leaks.find([asked], texts[:-1], spaces=True)[0].items == ()
-
-
-def test_scripts_without_spaces_are_looked_for_by_characters() -> None:
-    text = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"
-    other = Item("other", "月日は百代の過客にして行かふ年も又旅人也舟の上に", ("生涯", "x"))
-    asked = task(items=(Item("neko", text[:25], (text[25:], "x")), other))
-    assert leaks.find([asked], [text], spaces=False)[0].items == ("neko",)
-
-
 def test_suites_without_data_are_named_and_the_rest_is_asked(tmp_path: Path) -> None:
     tasks, missing = tasks_of([Wanted("xcopa", tmp_path), Wanted("starter", items=5)], POLISH)
     assert [one.suite for one in missing] == ["xcopa"]
@@ -230,10 +198,3 @@ def test_compared_alone_without_a_recipe(models: dict[str, Path], tmp_path: Path
     assert compare_models(models, POLISH, tmp_path / "out", training=polish, **common) == figures
     with pytest.raises(InputError, match="this folder holds answers of other models or to other tasks"):
         compare_models({"base": models["base"]}, POLISH, tmp_path / "out", **common)
-
-
-def test_of_beginnings_the_right_one_is_looked_for() -> None:
-    item = Item("0", "", (" was two inches too long for the small box.",), 1, contexts=("The spoon", "The old knife"))
-    asked = Task("toy", "toy", "Toy", "en", "en", "choice", (item,))
-    (found,) = leaks.find([asked], [f"He said: {item.solved}"], spaces=True)
-    assert found.items == ("0",)

@@ -367,13 +367,24 @@ def adaptation() -> dict[str, Any]:
             "leaks": [
                 {
                     "task": "letters",
+                    "title": "Questions, by letter",
+                    "searched": True,
                     "items": 66,
                     "leaked": 3,
                     "too_short": 0,
                     "examples": ["cho-001", "cho-007", "cho-009"],
                     "without": {"base": 0.238, "graft": 0.254, "pretrain": 0.429},
                 },
-                {"task": "translation", "items": 66, "leaked": 0, "too_short": 1, "examples": [], "without": {}},
+                {
+                    "task": "hellaswag",
+                    "title": "hellaswag",
+                    "searched": False,
+                    "items": 0,
+                    "leaked": 0,
+                    "too_short": 0,
+                    "examples": [],
+                    "without": {},
+                },
             ],
             "bits": [
                 bits(model, stream, name, shift, 0.02 if name == "all" else 0.034)

@@ -21,6 +21,8 @@ from .wanted import Wanted
 
 LEVEL = 0.05
 """Below this corrected p value a difference is called one."""
+RIGHT_OR_WRONG = ([0, 1], [1, 1])
+"""Counts of an item that is answered once."""
 
 
 def on_tasks(
@@ -49,11 +51,11 @@ def on_tasks(
             tasks += more
             answers |= more_answers
             missing += more_missing
-    leaked = leaks.find(tasks, training, spaces=language.spaces, progress=progress)
+    leaked = leaks.find(tasks, training, progress=progress)
     return {
         "tasks": table(tasks, answers, seed=seed),
         "missing": [asdict(one) for one in missing],
-        "leaks": leaks.figures(leaked, tasks, answers),
+        "leaks": leaks.figures(leaked, answers),
     }
 
 
@@ -137,10 +139,11 @@ def _against(
     if math.isnan(gap.value):
         return found
     if metric.is_share:
-        shares = [sum(count[0] for count in side) / len(side) for side in (counts, base)]
+        shares = [sum(count[0] for count in side) / sum(count[1] for count in side) for side in (counts, base)]
         found["effect"] = statistics.cohens_h(*shares)
     if tested:
-        if metric.is_share and len(set(groups)) in (0, len(counts)):
+        is_alone = len(set(groups)) in (0, len(counts))
+        if metric.is_share and is_alone and all(count in RIGHT_OR_WRONG for count in (*counts, *base)):
             found["test"] = "McNemar, exact"
             found["p"] = statistics.mcnemar([c[0] > 0 for c in counts], [c[0] > 0 for c in base])
         else:

@@ -57,7 +57,6 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
     """What is missing, and which tasks have items in the training text."""
     evaluation = report.get("evaluation", {})
     told = []
-    titles = {row["task"]: row["title"] for row in evaluation.get("tasks", [])}
     digits = {row["task"]: row["digits"] for row in evaluation.get("tasks", []) if row["headline"]}
     for leak in evaluation.get("leaks", []):
         if leak["leaked"]:
@@ -65,9 +64,11 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
                 f"{model} {fmt.decimal(value, digits[leak['task']])}" for model, value in leak["without"].items()
             )
             told.append(
-                f"{titles[leak['task']]}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
-                f"training text ({', '.join(leak['examples'])}). Without them: {without}."
+                f"{leak['title']}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
+                f"training text ({', '.join(leak['examples'])})." + (f" Without them: {without}." if without else "")
             )
+    if unsearched := [leak["title"] for leak in evaluation.get("leaks", []) if not leak["searched"]]:
+        told.append(f"Not looked for in the training text, as the harness has the items: {', '.join(unsearched)}.")
     for missing in evaluation.get("missing", []):
         place = " · ".join(part for part in (missing["task"] or missing["suite"], missing["model"]) if part)
         told.append(f"{place} is missing: {missing['why']}")

@@ -36,7 +36,7 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
     ]
     made, by_model = asked(task, data, results, suite="klej")
     assert (made.name, made.language, made.metrics) == (f"{name}@lora", "pl", (task.metric,))
-    assert [item.group for item in made.items] == ["i0", "i1", "i2"] * 2
+    assert [item.id for item in made.items] == ["i0", "i1", "i2"]
     assert [answer.item for answer in by_model["base"]] == [item.id for item in made.items]
     assert list(by_model) == ["base", "adapted"]
     assert made.notes == (
@@ -47,9 +47,9 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
         "By seed: base 0.300, 0.400; adapted undefined, undefined.",
     )
     counted = [answer.counts[task.metric] for answer in by_model["adapted"]]
-    assert counted == counts(task, [0, 1, 1], answers) * 2
-    expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
-    assert [answer.response for answer in by_model["adapted"]] == expected * 2
+    assert counted == [[2 * part for part in of_item] for of_item in counts(task, [0, 1, 1], answers)]
+    expected = {"cbd": ["0, 0", "1, 1", "1, 1"], "cdsc_r": ["0.5, 0.5", "4.25, 4.25", "3, 3"]}[name]
+    assert [answer.response for answer in by_model["adapted"]] == expected
     same, _ = asked(task, replace(data, test=test[:1]), results, suite="klej")
     assert same.notes[-2].startswith(f"All tested items have the same {task.label}, for which ")
 

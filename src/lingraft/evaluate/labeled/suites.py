@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.progress import SILENT, Progress
 from lingraft.core.registry import check_options, did_you_mean
@@ -129,16 +131,14 @@ def asked(
 ) -> tuple[Task, dict[str, list[Answer]]]:
     """Results of `finetune.measure` as `compare.table` takes them: those of one method, all models with the same seeds.
 
-    Every seed answers every item; an item's answers are resampled as one.
+    Every seed answers every item; an item's counts are the sums over seeds.
     """
     models = dict.fromkeys(result["model"] for result in results)
     results = sorted(results, key=lambda result: result["seed"])
     method = results[0]["method"]
     seeds = sorted({result["seed"] for result in results})
     label = task.classes.__getitem__ if task.classes else "{:g}".format
-    items = tuple(
-        Item(item.id, " ".join(item.texts), (label(item.gold),), group=item.id) for _ in seeds for item in data.test
-    )
+    items = tuple(Item(item.id, "\n".join(item.texts), (label(item.gold),)) for item in data.test)
     splits = data.figures()
     notes = [
         f"Fine-tuned ({method}) on {splits['train']:,} items, the best epoch chosen on {splits['dev']:,}; "
@@ -150,15 +150,20 @@ def asked(
     if score(task, golds, golds) is None:
         title = metrics.METRICS[task.metric].title
         notes.append(f"All tested items have the same {task.label}, for which {title} is not defined.")
-    answers: dict[str, list[Answer]] = {model: [] for model in models}
-    for result in results:
-        given = dict(zip(result["items"], result["answers"], strict=True))
-        ordered = [given[item.id] for item in data.test]
-        counted = counts(task, golds, ordered)
-        answers[result["model"]] += (
-            Answer(item.id, label(answer), {task.metric: of_item})
-            for item, answer, of_item in zip(data.test, ordered, counted, strict=True)
-        )
+    answers = {}
+    for model in models:
+        by_seed, counted = [], []
+        for result in results:
+            if result["model"] == model:
+                given = dict(zip(result["items"], result["answers"], strict=True))
+                by_seed.append([given[item.id] for item in data.test])
+                counted.append(counts(task, golds, by_seed[-1]))
+        answers[model] = [
+            Answer(item.id, ", ".join(map(label, of_seeds)), {task.metric: np.sum(of_item, axis=0).tolist()})
+            for item, of_seeds, of_item in zip(
+                data.test, zip(*by_seed, strict=True), zip(*counted, strict=True), strict=True
+            )
+        ]
     if len(seeds) > 1:
         told = (
             f"{model} {', '.join(_short(one['score']) for one in results if one['model'] == model)}"
