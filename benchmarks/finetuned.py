@@ -60,7 +60,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         tasks.append(made)
         answers[made.name] = by_model
         runs += [
-            {key: value for key, value in result.items() if key not in ("items", "golds", "answers", "identity")}
+            {key: value for key, value in result.items() if key not in ("items", "golds", "answers")}
             for result in results
         ]
         for result in results:

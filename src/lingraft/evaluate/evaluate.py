@@ -1,7 +1,7 @@
 """Several models on the same held-out text: bits per byte with intervals, samples, speed."""
 
 import dataclasses
-import json
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lingraft.core.artifact import write_json
 from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.corpus.language import Language
 
-from . import bits, generate, statistics
+from . import bits, generate, kept, statistics
 from .bits import Bits
 from .generate import Loaded
 
@@ -91,22 +90,24 @@ def measure_bits(
     progress: Progress = SILENT,
 ) -> dict[str, dict[str, list[Bits]]]:
     """Bits of every document by model and stream; each model's are kept in `folder` as soon as they are there."""
+    about = {"texts": kept.digest([[text.stream, text.texts] for text in texts]), "context_tokens": context_tokens}
+
+    def made(path: Path) -> dict[str, list[dict[str, Any]]]:
+        loaded = load(path, trust_remote_code=trust_remote_code)
+        return {
+            text.stream: [
+                dataclasses.asdict(record)
+                for record in bits.measure(
+                    loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
+                )
+            ]
+            for text in texts
+        }
+
     measured = {}
     for name, path in models.items():
-        kept = folder / f"bits-{name}.json"
-        if not kept.exists():
-            loaded = load(path, trust_remote_code=trust_remote_code)
-            streams = {
-                text.stream: [
-                    dataclasses.asdict(record)
-                    for record in bits.measure(
-                        loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
-                    )
-                ]
-                for text in texts
-            }
-            write_json(kept, streams)
-        streams = json.loads(kept.read_text(encoding="utf-8"))
+        identity = {"model": kept.model_digest(path), **about}
+        streams = kept.result(folder / f"bits-{name}.json", identity, functools.partial(made, path))
         measured[name] = {stream: [Bits(**record) for record in records] for stream, records in streams.items()}
     return measured
 
