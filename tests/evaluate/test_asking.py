@@ -97,7 +97,7 @@ def test_a_task_that_cannot_be_asked_is_named_and_the_rest_goes_on(models: dict[
     assert [(one.task, one.model) for one in missing] == [("endless", "base"), ("endless", "adapted")]
     assert "more than the 32 of the context" in missing[0].why
     assert (len(found["endless"]), len(found["toy"])) == (0, 2)
-    rows = compare.table([endless, task()], found, seed=1)
+    rows = compare.table([endless, task()], found, base="base", seed=1)
     assert {row["task"] for row in rows} == {"toy"}
 
 
@@ -111,6 +111,7 @@ def test_differences_are_tested_item_by_item_and_corrected() -> None:
             "toy": {"base": answers(long, same), "adapted": answers(long, better)},
             "other": {"base": answers(long, same), "adapted": answers(long, same)},
         },
+        base="base",
         seed=1,
     )
     base, adapted, _, unchanged = table
@@ -130,7 +131,9 @@ def test_items_of_one_passage_are_tested_together() -> None:
     items = tuple(Item(f"i{n}", "x", (" a", " b"), group=f"passage {n // 10}") for n in range(40))
     grouped = task(items=items)
     first, second = [n < 20 for n in range(40)], [True] * 40
-    row = compare.table([grouped], {"toy": {"a": answers(grouped, first), "b": answers(grouped, second)}}, seed=2)[1]
+    row = compare.table(
+        [grouped], {"toy": {"a": answers(grouped, first), "b": answers(grouped, second)}}, base="a", seed=2
+    )[1]
     assert row["groups"] == 4
     assert row["against"]["test"] == "permutation"
     assert row["against"]["p"] > 0.2
@@ -140,7 +143,7 @@ def test_items_of_one_passage_are_tested_together() -> None:
 def test_a_metric_without_a_value_is_said_not_tested() -> None:
     one_class = task(metrics=("matthews",))
     given = [Answer(item.id, "x", {"matthews": [1.0, 0, 0, 0]}) for item in ITEMS]
-    rows = compare.table([one_class], {"toy": {"a": given, "b": given}}, seed=1)
+    rows = compare.table([one_class], {"toy": {"a": given, "b": given}}, base="a", seed=1)
     assert [row["value"] for row in rows] == [None, None]
     assert rows[1]["against"]["p"] is None
     assert json.dumps(rows, allow_nan=False)
@@ -152,7 +155,9 @@ def test_a_model_against_itself_is_seldom_called_different() -> None:
     called = 0
     for seed in range(200):
         sides = {side: answers(task(), [draw.random() < 0.6 for _ in ITEMS]) for side in ("a", "b")}
-        called += compare.table([task()], {"toy": sides}, seed=seed)[1]["against"]["verdict"] != "no difference"
+        called += (
+            compare.table([task()], {"toy": sides}, base="a", seed=seed)[1]["against"]["verdict"] != "no difference"
+        )
     assert called <= 12
 
 

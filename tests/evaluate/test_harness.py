@@ -209,7 +209,7 @@ def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM
     found = harness.answer(loaded, task, context_tokens=64)
     theirs = harness.run(plain, {"mine": harness.defined(task.harness, own_file=True)}, limit=4)["mine"]
     assert [answer.counts["acc"] for answer in found] == [[sample["acc"], 1] for sample in theirs]
-    rows = compare.table([task], {"mine": {"one": found, "two": found}}, seed=1)
+    rows = compare.table([task], {"mine": {"one": found, "two": found}}, base="one", seed=1)
     assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2
     assert rows[1]["against"]["verdict"] == "no difference"
 

@@ -53,18 +53,20 @@ def on_tasks(
             missing += more_missing
     leaked = leaks.find(tasks, training, progress=progress)
     return {
-        "tasks": table(tasks, answers, seed=seed),
+        "tasks": table(tasks, answers, base=next(iter(models)), seed=seed),
         "missing": [asdict(one) for one in missing],
         "leaks": leaks.figures(leaked, answers),
     }
 
 
-def table(tasks: Sequence[Task], answers: Answers, *, seed: int) -> list[dict[str, Any]]:
-    """A row for every task, metric and model, with the difference from the first model that answered.
+def table(
+    tasks: Sequence[Task], answers: Answers, *, base: str, seed: int, every_metric: bool = False
+) -> list[dict[str, Any]]:
+    """A row for every task, metric and model that answered, with the difference from `base` where that did.
 
-    Tests are of each task's first metric, and corrected for how many of them the table has.
+    Tests are of each task's first metric, or of every one, and corrected for how many of them the table has.
     """
-    rows = [row for task in tasks for row in _rows(task, answers[task.name], seed)]
+    rows = [row for task in tasks for row in _rows(task, answers[task.name], base, seed, every_metric)]
     tested = [row for row in rows if row["against"] is not None and row["against"]["p"] is not None]
     for row, corrected in zip(tested, statistics.holm([row["against"]["p"] for row in tested]), strict=True):
         row["against"]["p_holm"] = corrected
@@ -72,23 +74,24 @@ def table(tasks: Sequence[Task], answers: Answers, *, seed: int) -> list[dict[st
     return rows
 
 
-def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[dict[str, Any]]:
+def _rows(
+    task: Task, by_model: Mapping[str, list[Answer]], base: str, seed: int, every_metric: bool
+) -> list[dict[str, Any]]:
     rows = []
-    first = next(iter(by_model), None)
-    if first is None:
+    if not by_model:
         return rows
     # Items without a group stand for themselves.
     groups = [item.group or f"item {number}" for number, item in enumerate(task.items)]
-    names = task.metrics or tuple(by_model[first][0].counts)
+    names = task.metrics or tuple(next(iter(by_model.values()))[0].counts)
     for metric_name in names:
         metric, headline = metric_of(metric_name), metric_name == names[0]
         for model, given in by_model.items():
             counts = [answer.counts[metric_name] for answer in given]
             found = statistics.estimate(counts, metric.of_sums, seed=seed, groups=groups)
             against = None
-            if model != first:
-                base = [answer.counts[metric_name] for answer in by_model[first]]
-                against = _against(counts, base, metric, groups, seed, tested=headline)
+            if model != base and base in by_model:
+                of_base = [answer.counts[metric_name] for answer in by_model[base]]
+                against = _against(counts, of_base, metric, groups, seed, tested=headline or every_metric)
             rows.append(
                 {
                     "task": task.name,

@@ -91,22 +91,13 @@ def writing(report: Mapping[str, Any]) -> Writing:
     found = report["evaluation"]["writing"]
     by_metric: dict[str, list[Mapping[str, Any]]] = {}
     for row in found["rows"]:
-        by_metric.setdefault(row["metric"], []).append({**row, "verdict": _verdict(row)})
+        by_metric.setdefault(row["metric"], []).append({**row, "verdict": (row["against"] or {}).get("verdict") or ""})
     figures = [
         {"title": rows[0]["metric_title"], "lower_is_better": rows[0]["lower_is_better"], "rows": rows}
         for rows in by_metric.values()
     ]
     models = [row["model"] for row in figures[0]["rows"]]
     return Writing(models, figures, {model: passages for model, passages in found["passages"].items() if passages})
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    against = row["against"]
-    if against is None or against["difference"] is None:
-        return ""
-    if against["low"] <= 0 <= against["high"]:
-        return "no difference"
-    return "better" if (against["difference"] < 0) == row["lower_is_better"] else "worse"
 
 
 def _task(report: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> TaskFigures:

@@ -157,6 +157,7 @@ def run(job: Job) -> dict[str, Any]:
         )
     if "writing" in config.suites:
         figures["writing"] = _writing(job, models, texts, context_tokens, common)
+        figures["missing"] = figures.get("missing", []) + figures["writing"].pop("missing")
     if "samples" in config.suites:
         prompts = [("target", prompt) for prompt in config.prompts]
         for held_out in texts:
@@ -184,7 +185,7 @@ def _writing(
 
     by_stream = {text.stream: text for text in texts}
     if len(by_stream) < 2:
-        return {"skipped": "there is no replay text, and so no second language to tell the target's words from."}
+        return writing.skipped("there is no replay text, and so no second language to tell the target's words from.")
     config, corpus = job.config, job.inputs[job.config.corpus].folder
     return writing.measure(
         models,
@@ -217,7 +218,7 @@ def _wanted(config: Evaluate, folder: Path) -> list[tuple[int, "Wanted"]]:
 
 STAGE = Stage(
     "evaluate",
-    2,
+    3,
     Evaluate,
     makes=("evaluation",),
     run=run,
