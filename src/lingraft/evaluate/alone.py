@@ -10,6 +10,7 @@ from lingraft.corpus.language import Language
 
 from . import compare, evaluate
 from .evaluate import HeldOut
+from .labeled.suites import check_together
 from .statistics import COVERAGE
 from .suites.loading import check
 from .wanted import Wanted
@@ -36,6 +37,7 @@ def compare_models(
     """
     for wanted in suites:
         check(wanted, language)
+    check_together([wanted for wanted in suites if wanted.is_labeled])
     texts = [HeldOut("target", language, list(held_out), ["text"] * len(held_out))] if held_out else []
     common = {"context_tokens": context_tokens, "trust_remote_code": trust_remote_code, "progress": progress}
     figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}

@@ -70,7 +70,8 @@ def check(context: Check) -> None:
     if len(set(names)) != len(names):
         raise RecipeError("a model is named twice.", where="models")
     language = find(context.recipe.language)
-    for place, wanted in _wanted(context.config, context.recipe.folder):
+    suites = _wanted(context.config, context.recipe.folder)
+    for place, wanted in suites:
         if wanted.suite not in SUITES and not wanted.is_labeled:
             known = did_you_mean(wanted.suite, [*INTRINSIC, *SUITES, *LABELED])
             raise RecipeError(f'no suite is called "{wanted.suite}".', where=f"suites[{place}]", remedy=known)
@@ -79,6 +80,10 @@ def check(context: Check) -> None:
         except RecipeError as error:
             where = f"suites[{place}]" + (f": {error.where}" if error.where else "")
             raise RecipeError(error.what, where=where, remedy=error.remedy) from error
+    if labeled := [wanted for _, wanted in suites if wanted.is_labeled]:
+        from lingraft.evaluate.labeled.suites import check_together
+
+        check_together(labeled)
 
 
 def outside(context: Check) -> dict[str, str]:

@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.progress import SILENT, Progress
@@ -21,6 +23,9 @@ from .data import LabeledTask, Splits, read
 from .finetune import Finetuning, measure
 from .scores import chance, counts, score
 from .tasks import SUITES
+
+Each = TypeVar("Each")
+Some = Annotated[list[Each], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Ways:
 
 def ways(
     *,
-    tasks: list[str] | None = None,
-    methods: list[Literal["full", "lora"]] = ["full"],  # noqa: B006
-    seeds: list[int] = [1, 2, 3],  # noqa: B006
+    tasks: Some[str] | None = None,
+    methods: Some[Literal["full", "lora"]] = ["full"],  # noqa: B006
+    seeds: Some[int] = [1, 2, 3],  # noqa: B006
     lr: float = 2e-5,
     lora_lr: float = 2e-4,
     epochs: int = 10,
@@ -52,12 +57,30 @@ def ways(
 
 
 def check(suite: str, options: Mapping[str, Any]) -> None:
-    """Raise RecipeError for options that are none, or a task that the suite does not have."""
+    """Raise RecipeError for options that are none, what is named twice, or a task that the suite does not have."""
     check_options(ways, options, f"{suite}.options")
+    for name in ("tasks", "methods", "seeds"):
+        given = options.get(name) or []
+        if len(set(given)) < len(given):
+            raise RecipeError("one stands there twice.", where=f"{suite}.options.{name}", remedy="Name each once.")
     known = [task.name for task in SUITES[suite]]
     for name in ways(**options).tasks or ():
         if name not in known:
             raise RecipeError(f'{suite} has no task "{name}".', where="options.tasks", remedy=did_you_mean(name, known))
+
+
+def check_together(suites: Sequence[Wanted]) -> None:
+    """Raise RecipeError where labeled suites have a task twice in one way: one would take the other's place."""
+    seen = set()
+    for wanted in suites:
+        for task, how in product(_tasks(wanted), ways(**wanted.options).settings):
+            if (task.name, how.method) in seen:
+                raise RecipeError(
+                    f"two suites have a task {task.name}@{how.method}.",
+                    where=wanted.suite,
+                    remedy="Name each once in `suites`, or give them other `tasks` or `methods`.",
+                )
+            seen.add((task.name, how.method))
 
 
 def identity(wanted: Wanted) -> str:
