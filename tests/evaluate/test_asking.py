@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lingraft.core.errors import InputError, RecipeError
 from lingraft.corpus.language import find
 from lingraft.evaluate import asking, compare, harness
 from lingraft.evaluate.alone import compare_models
+from lingraft.evaluate.evaluate import HeldOut, measure_bits
 from lingraft.evaluate.suites.loading import check, load, tasks_of
 from lingraft.evaluate.suites.source import NoDataError
 from lingraft.evaluate.task import Answer, Item, Task, without_overlap
@@ -228,3 +230,27 @@ def test_compared_alone_without_a_recipe(models: dict[str, Path], tmp_path: Path
     assert compare_models(models, POLISH, tmp_path / "out", training=polish, **common) == figures
     alone = compare_models({"base": models["base"]}, POLISH, tmp_path / "out", **common)
     assert alone["bits"] == figures["bits"][:1]
+
+
+def test_only_code_of_trusted_models_is_run(
+    tiny_base: Path, tmp_path: Path, polish: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    models = {}
+    for name in ("known", "unknown"):
+        shutil.copytree(tiny_base, folder := tmp_path / name)
+        config = json.loads((folder / "config.json").read_text())
+        config["auto_map"] = {"AutoModelForCausalLM": "own.Model"}
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "own.py").write_text(
+            "from pathlib import Path\nfrom transformers import LlamaForCausalLM\n"
+            f"Path({str(tmp_path)!r}, 'ran-{name}').touch()\nclass Model(LlamaForCausalLM):\n    pass\n"
+        )
+        models[name] = folder
+    trusted = [models["known"]]
+    asked = [task(items=ITEMS[:2])]
+    texts = [HeldOut("target", POLISH, polish[:1], ["text"])]
+    asking.ask(models, asked, tmp_path / "answers", context_tokens=64, trusted=trusted)
+    measure_bits(models, texts, tmp_path / "bits", context_tokens=64, trusted=trusted)
+    assert [path.name for path in tmp_path.glob("ran-*")] == ["ran-known"]

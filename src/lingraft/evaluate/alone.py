@@ -39,7 +39,11 @@ def compare_models(
         check(wanted, language)
     check_together([wanted for wanted in suites if wanted.is_labeled])
     texts = [HeldOut("target", language, list(held_out), ["text"] * len(held_out))] if held_out else []
-    common = {"context_tokens": context_tokens, "trust_remote_code": trust_remote_code, "progress": progress}
+    common = {
+        "context_tokens": context_tokens,
+        "trusted": tuple(models.values()) if trust_remote_code else (),
+        "progress": progress,
+    }
     figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}
     if texts:
         measured = evaluate.measure_bits(models, texts, folder, **common)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,13 @@ def ask(
     folder: Path,
     *,
     context_tokens: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> tuple[dict[str, dict[str, list[Answer]]], list[Missing]]:
     """Put every task to every model; `folder` keeps the items and each model's answers as soon as they are there.
 
-    Answers of the same model to the same task are read, not asked for again.
+    Answers of the same model to the same task are read, not asked for again. `trusted` are folders of models whose own
+    code may be run.
     """
     answers: dict[str, dict[str, list[Answer]]] = {task.name: {} for task in tasks}
     missing = []
@@ -40,7 +41,7 @@ def ask(
         (folder / task.name).mkdir(parents=True, exist_ok=True)
         write_json(folder / task.name / "items.json", dataclasses.asdict(task))
     for name, path in models.items():
-        loaded = functools.cache(functools.partial(load, path, trust_remote_code=trust_remote_code))
+        loaded = functools.cache(functools.partial(load, path, trust_remote_code=path in trusted))
         for task in tasks:
             file, identity = folder / task.name / f"{name}.json", _identity(path, task, context_tokens)
             make = functools.partial(_asked, name, loaded, task, context_tokens, progress)

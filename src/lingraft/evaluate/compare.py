@@ -1,7 +1,7 @@
 """Models side by side on the same items: figures with intervals, differences with tests and a verdict in words."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,14 @@ def on_tasks(
     training: Iterable[str],
     context_tokens: int,
     seed: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Every model on every task: the `tasks` table, what is `missing`, and items that stand in the training text.
 
-    `folder` keeps every answer as soon as it is there.
+    `folder` keeps every answer as soon as it is there. `trusted` are folders of models whose own code may be run.
     """
-    common = {"trust_remote_code": trust_remote_code, "progress": progress}
+    common = {"trusted": trusted, "progress": progress}
     tasks, missing = tasks_of(suites, language)
     answers, unanswered = asking.ask(models, tasks, folder, context_tokens=context_tokens, **common)
     missing += unanswered

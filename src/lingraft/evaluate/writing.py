@@ -1,7 +1,7 @@
 """What models write of their own: in which language it is, and whether it goes round in circles."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def measure(
     temperature: float,
     context_tokens: int,
     seed: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Continuations of the first words of held-out target text, counted by `output_language`, model by model.
@@ -52,7 +52,7 @@ def measure(
         [asked],
         folder,
         context_tokens=context_tokens,
-        trust_remote_code=trust_remote_code,
+        trusted=trusted,
         progress=progress,
     )
     counted, passages = {}, {}

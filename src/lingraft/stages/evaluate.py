@@ -135,7 +135,7 @@ def run(job: Job) -> dict[str, Any]:
     config = job.config
     models = {name: job.inputs[name].folder for name in config.models}
     common = {
-        "trust_remote_code": any(job.inputs[name].figures["trust_remote_code"] for name in models),
+        "trusted": [path for name, path in models.items() if job.inputs[name].figures["trust_remote_code"]],
         "progress": job.progress,
     }
     languages = {"target": find(job.settings.language)}

@@ -3,7 +3,7 @@
 import gc
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -62,7 +62,7 @@ def measure(
     settings: Sequence[Finetuning],
     *,
     seeds: Sequence[int],
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> list[dict[str, Any]]:
     """Every model fine-tuned in every way with every seed; see `finetune`.
@@ -71,7 +71,6 @@ def measure(
     the same.
     """
     found = []
-    common = {"trust_remote_code": trust_remote_code, "progress": progress}
     data_digest = kept.digest([asdict(task), asdict(data)])
     for name, path in models.items():
         model_digest = kept.model_digest(path)
@@ -79,7 +78,8 @@ def measure(
             for seed in seeds:
                 identity = {"model": model_digest, "data": data_digest, "settings": asdict(how), "seed": seed}
                 file = folder / f"finetuned-{task.name}-{name}-{how.method}-{seed}.json"
-                make = partial(_cleanly, name, path, task, data, folder / SCRATCH / file.stem, how, seed=seed, **common)
+                common = {"seed": seed, "trust_remote_code": path in trusted, "progress": progress}
+                make = partial(_cleanly, name, path, task, data, folder / SCRATCH / file.stem, how, **common)
                 found.append({**kept.result(file, identity, make), "model": name})
     return found
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -100,7 +100,7 @@ def ask(
     language: Language,
     folder: Path,
     *,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> tuple[list[Task], dict[str, dict[str, list[Answer]]], list[Missing]]:
     """Every task of the suite in every way of fine-tuning: tasks, answers by task and model, what is missing.
@@ -132,7 +132,7 @@ def ask(
                         folder,
                         [setting],
                         seeds=how.seeds,
-                        trust_remote_code=trust_remote_code,
+                        trusted=trusted,
                         progress=progress,
                     )
                 except InputError as error:
