@@ -66,11 +66,34 @@ def test_items_that_were_trained_on_are_told(model: Path, tmp_path: Path) -> Non
     assert f"leak: starter-story: 1 of 2 items stand in the training text: {story.id}" in told
 
 
+def test_a_suite_has_its_options_and_a_model_the_name_of_its_folder(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "The lake has no name"}\n' * 3, encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(
+        f"task: mine\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {tmp_path / 'rows.jsonl'}}}}}\n"
+        "test_split: test\noutput_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: '{{text}}'\n"
+        "metric_list: [{metric: bits_per_byte}]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(model)
+    arguments = (".", "--language", "en", "--suite", "harness=..", "--option", "harness.tasks=[mine.yaml]")
+    told = call(*arguments, "--context-tokens", 64, "--out", tmp_path / "out").stdout
+    assert "mine: bits_per_byte, 3 items" in told
+    assert json.loads((tmp_path / "out" / "figures.json").read_text(encoding="utf-8"))["models"] == ["adapted"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         ((), "there is nothing to evaluate on."),
         (("--suite", "starer"), 'no suite is called "starer".\n  Did you mean "starter"?'),
+        (("--suite", "starter", "--option", "starter=1"), '--option: "starter=1" is not of the form SUITE.NAME=VALUE.'),
+        (("--suite", "starter", "--option", "sib.topics={}"), '--option sib.topics: "sib" is not asked.'),
+        (("--suite", "sib", "--option", "sib.topics={"), "--option sib.topics:1: not valid YAML"),
+        (("--suite", "sib", "--option", "sib.topics=2020-01-01"), "a value of this kind (date) is not used"),
+        (("--suite", "sib", "--option", "sib.topic={}"), 'there is no option "topic".\n  Did you mean "topics"?'),
+        (("--suite", "harness"), 'the option "tasks" is needed.'),
         (("--suite", "starter", "--prompts", "latin"), 'there are no prompts "latin".'),
         (("--suite", "starter", "--against", "adapted"), "two models have the same name."),
         (("--suite", "starter", "--against", "./nothing"), 'there is no folder "./nothing"'),

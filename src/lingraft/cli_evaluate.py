@@ -21,6 +21,13 @@ def evaluate(
         list[str],
         typer.Option(help="A suite of tasks, or NAME=FOLDER for its files (docs/suites.md). May be repeated."),
     ] = [],  # noqa: B006
+    option: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SUITE.NAME=VALUE",
+            help="An option of a suite, its value in YAML: 'harness.tasks=[hellaswag, piqa]'. May be repeated.",
+        ),
+    ] = [],  # noqa: B006
     text: TextFiles = [],  # noqa: B006
     against: Annotated[list[str], typer.Option(help="A model to compare with. May be repeated.")] = [],  # noqa: B006
     training_text: Annotated[
@@ -64,13 +71,14 @@ def evaluate(
         models = {_name(path): folder_of(path, trust_remote_code) for path in (*against, model)}
         if len(models) <= len(against):
             raise RecipeError("two models have the same name.", remedy="Rename one of the folders.")
+        options = _options(option, [entry.partition("=")[0] for entry in suite])
         positions = json.loads((next(iter(models.values())) / "config.json").read_text(encoding="utf-8"))
         with Screen(Console(stderr=True)) as screen:
             figures = compare_models(
                 models,
                 find(language),
                 out,
-                suites=[_wanted(one, items, shots, prompts, chat) for one in suite],
+                suites=[_wanted(one, options, items, shots, prompts, chat) for one in suite],
                 held_out=[document for file in text for document in texts_of(file)],
                 training=(document for file in training_text for document in texts_of(file)),
                 context_tokens=context_tokens or positions.get("max_position_embeddings") or 2048,
@@ -96,10 +104,31 @@ def evaluate(
 
 
 def _name(path: str) -> str:
-    return Path(path).name
+    """The last part of a path or a hub id; `.` is called as its folder is."""
+    name = Path(path).name
+    return Path(path).resolve().name if name in ("", "..") else name
 
 
-def _wanted(entry: str, items: int | None, shots: int | None, prompts: str, chat: bool) -> "Wanted":
+def _options(assignments: list[str], suites: list[str]) -> dict[str, dict[str, Any]]:
+    """By suite, what `SUITE.NAME=VALUE` sets."""
+    from lingraft.core.errors import RecipeError
+    from lingraft.core.yaml_source import value
+
+    options: dict[str, dict[str, Any]] = {suite: {} for suite in suites}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        suite, _, name = key.partition(".")
+        if not (equals and name):
+            raise RecipeError(f'"{assignment}" is not of the form SUITE.NAME=VALUE.', where="--option")
+        if suite not in options:
+            raise RecipeError(f'"{suite}" is not asked.', where=f"--option {key}", remedy=f"Add --suite {suite}.")
+        options[suite][name] = value(text, f"--option {key}")
+    return options
+
+
+def _wanted(
+    entry: str, options: dict[str, dict[str, Any]], items: int | None, shots: int | None, prompts: str, chat: bool
+) -> "Wanted":
     from lingraft.core.errors import RecipeError
     from lingraft.evaluate.wanted import Wanted
 
@@ -108,7 +137,7 @@ def _wanted(entry: str, items: int | None, shots: int | None, prompts: str, chat
         raise RecipeError(f'there are no prompts "{prompts}".', remedy=f"Known: {', '.join(kinds)}.")
     name, _, folder = entry.partition("=")
     data = Path(folder).expanduser() if folder else None
-    return Wanted(name, data, items=items, shots=shots, prompts=kinds[prompts], chat=chat)
+    return Wanted(name, data, items=items, shots=shots, prompts=kinds[prompts], chat=chat, options=options[name])
 
 
 def _bits(rows: list[dict[str, Any]]) -> str:

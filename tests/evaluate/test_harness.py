@@ -2,20 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.corpus.language import find
-from lingraft.evaluate import compare, evaluate, harness
+from lingraft.evaluate import asking, bits, compare, evaluate, harness
+from lingraft.evaluate.defined import defined
 from lingraft.evaluate.generate import Loaded, write_until
 from lingraft.evaluate.harness import Asked
 from lingraft.evaluate.suites.loading import load
-from lingraft.evaluate.task import Item, Task
+from lingraft.evaluate.task import Answer, Item, Task
 from lingraft.evaluate.wanted import Wanted
 
 ITEMS = (
@@ -184,42 +187,168 @@ def test_writing_in_a_batch_is_writing_alone(loaded: Loaded) -> None:
     assert all("e " not in text for text in together)
 
 
-TASK_FILE = """
-task: mine
-dataset_path: json
-dataset_kwargs: {{data_files: {{test: {data}}}}}
-test_split: test
+ROWS = [
+    {"premise": f"The market opened {n} times", "choice1": "it was late.", "choice2": "he argued.", "label": n % 2}
+    for n in range(6)
+]
+CHOICE = """
 output_type: multiple_choice
-doc_to_text: "{{{{premise}}}} because"
-doc_to_choice: "{{{{[choice1, choice2]}}}}"
+doc_to_text: "{{premise}} because"
+doc_to_choice: "{{[choice1, choice2]}}"
 doc_to_target: label
-metric_list: [{{metric: acc, aggregation: mean, higher_is_better: true}}]
+metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
+"""
+LAST_WORD = """
+output_type: loglikelihood
+doc_to_text: "{{premise}}"
+doc_to_target: "{{choice1}}"
+metric_list: [{metric: perplexity}, {metric: acc}]
+"""
+WHOLE = """
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{premise}}"
+metric_list: [{metric: word_perplexity}, {metric: bits_per_byte}]
+"""
+WRITING = """
+output_type: generate_until
+doc_to_text: "{{premise}}"
+doc_to_target: "{{choice1}}"
+generation_kwargs: {until: ["."], max_gen_toks: 4}
+filter_list:
+- {name: as it is, filter: [{function: take_first}]}
+- {name: small, filter: [{function: lowercase}, {function: take_first}]}
+metric_list: [{metric: exact_match}]
 """
 
 
+def in_file(folder: Path, text: str, **wanted: object) -> Task:
+    """A task of the harness in a YAML file, as a suite takes it."""
+    (folder / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS))
+    data = f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {folder / 'rows.jsonl'}}}}}\ntest_split: test"
+    (folder / "mine.yaml").write_text(f"task: mine\n{data}{text}")
+    (task,) = load(Wanted("harness", folder, options={"tasks": ["mine.yaml"]}, **wanted), find("en"))
+    return task
+
+
+def asked_by_harness(lm: LM, task: Task, **how: object) -> list[dict[str, Any]]:
+    return harness.run(lm, {"mine": defined(task.harness, own_file=True, num_shots=task.num_shots)}, **how)["mine"]
+
+
 def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM, tmp_path: Path) -> None:
-    rows = [
-        {"premise": f"The market opened {n} times", "choice1": "it was late.", "choice2": "he argued.", "label": n % 2}
-        for n in range(6)
-    ]
-    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    (tmp_path / "mine.yaml").write_text(TASK_FILE.format(data=tmp_path / "rows.jsonl"))
-    wanted = Wanted("harness", tmp_path, items=4, options={"tasks": ["mine.yaml"]})
-    (task,) = load(wanted, find("en"))
+    task = in_file(tmp_path, CHOICE, items=4)
     found = harness.answer(loaded, task, context_tokens=64)
-    theirs = harness.run(plain, {"mine": harness.defined(task.harness, own_file=True)}, limit=4)["mine"]
-    assert [answer.counts["acc"] for answer in found] == [[sample["acc"], 1] for sample in theirs]
+    theirs = asked_by_harness(plain, task)
+    assert [answer.item for answer in found] == ["0", "1", "3", "4"]
+    assert [answer.counts["acc"] for answer in found] == [[theirs[place]["acc"], 1] for place in (0, 1, 3, 4)]
     rows = compare.table([task], {"mine": {"one": found, "two": found}}, base="one", seed=1)
     assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2
     assert rows[1]["against"]["verdict"] == "no difference"
+    assert rows[1]["against"]["test"] == "McNemar, exact"
 
 
-def test_tasks_that_the_harness_does_not_have(loaded: Loaded, tmp_path: Path) -> None:
+def test_a_task_of_the_harness_has_as_many_examples_as_are_wanted(loaded: Loaded, tmp_path: Path) -> None:
+    own, task = in_file(tmp_path, CHOICE), in_file(tmp_path, CHOICE, shots=2)
+    assert (own.num_shots, task.num_shots, own.reduced(None, None).num_shots) == (0, 2, 0)
+    samples = asked_by_harness(asked(loaded), task)
+    assert [sample["arguments"][0][0].count("because") for sample in samples] == [3] * 6
+    found = harness.answer(loaded, task, context_tokens=256)
+    assert [a.logprobs for a in found] == [tuple(r[0] for r in sample["filtered_resps"]) for sample in samples]
+    (row,) = compare.table([task], {"mine": {"one": found}}, base="one", seed=1)
+    assert row["shots"] == 2
+    assert in_file(tmp_path, f"{CHOICE}num_fewshot: 3\n").most_shots == 3
+
+
+def test_a_task_of_the_harness_is_asked_as_a_chat(tiny_base: Path, tmp_path: Path) -> None:
+    chatty = evaluate.load(tiny_base)
+    chatty.tokenizer.chat_template = (
+        "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    )
+    task = in_file(tmp_path, CHOICE, chat=True, shots=1)
+    found = harness.answer(chatty, task, context_tokens=256)
+    samples = asked_by_harness(Asked(chatty, context_tokens=256, chat=True), task, chat=True)
+    assert samples[0]["arguments"][0][0].count("[assistant]") == 1
+    assert [a.logprobs for a in found] == [tuple(r[0] for r in sample["filtered_resps"]) for sample in samples]
+
+
+def test_only_means_over_items_are_figures(loaded: Loaded, tmp_path: Path) -> None:
+    task = in_file(tmp_path, LAST_WORD)
+    found = harness.answer(loaded, task, context_tokens=64)
+    assert {tuple(answer.counts) for answer in found} == {("acc",)}
+    whole = in_file(tmp_path, WHOLE)
+    found = harness.answer(loaded, whole, context_tokens=64)
+    assert whole.lower_is_better == ("word_perplexity", "bits_per_byte")
+    (row,) = compare.table([whole], {"mine": {"one": found}}, base="one", seed=1)
+    measured = bits.measure(loaded.model, loaded.tokenizer, [row["premise"] for row in ROWS], context_tokens=64)
+    expected = sum(one.bits for one in measured) / sum(len(row["premise"].encode()) for row in ROWS)
+    assert row["value"] == pytest.approx(expected, rel=1e-6)
+    assert (row["metric"], row["lower_is_better"], found[0].response) == ("bits_per_byte", True, "")
+
+
+def test_each_item_counts_once_whatever_filters_a_task_has(loaded: Loaded, tmp_path: Path) -> None:
+    task = in_file(tmp_path, WRITING)
+    found = harness.answer(loaded, task, context_tokens=64)
+    assert [answer.item for answer in found] == [str(number) for number in range(6)]
+    texts, _ = write_until(loaded, [r["premise"] for r in ROWS], stop=(".",), max_new_tokens=4, context_tokens=64)
+    assert [answer.response for answer in found] == texts
+
+
+@pytest.mark.parametrize(
+    ("metrics", "what"),
+    [
+        ("[{metric: perplexity}]", "mine: none of its metrics is a mean over items: perplexity."),
+        ("[{metric: acc, aggregation: middling}]", "mine: none of its metrics is a mean over items: acc."),
+        ("[{metric: exact_match}]", "mine: no metric gives each item a number: there is none."),
+    ],
+)
+def test_a_task_without_a_figure_is_missing(metrics: str, what: str, tiny_base: Path, tmp_path: Path) -> None:
+    task = in_file(tmp_path, LAST_WORD.replace("[{metric: perplexity}, {metric: acc}]", metrics))
+    answers, (missing,) = asking.ask({"one": tiny_base}, [task], tmp_path / "answers", context_tokens=64)
+    assert (missing.task, missing.model, answers["mine"]) == ("mine", "one", {})
+    assert missing.why.startswith(what)
+
+
+def test_values_tell_what_is_right_or_wrong(tmp_path: Path) -> None:
+    task = in_file(tmp_path, CHOICE.replace("higher_is_better: true", "higher_is_better: false"))
+    base = [Answer(str(n), "", {"acc": [0.2 + n % 3 / 10, 1.0]}) for n in range(40)]
+    better = [Answer(a.item, "", {"acc": [a.counts["acc"][0] - 0.1, 1.0]}) for a in base]
+    against = compare.table([task], {"mine": {"base": base, "new": better}}, base="base", seed=1)[1]["against"]
+    assert (against["test"], against["effect"], against["verdict"]) == ("permutation", None, "better")
+    assert against["difference"] == pytest.approx(-0.1)
+
+
+def test_tasks_that_the_harness_does_not_have(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r'the harness has no task "xcopa_trr"\.\n  Did you mean "xcopa_tr"'):
         load(Wanted("harness", options={"tasks": ["xcopa_trr"]}), find("tr"))
     with pytest.raises(RecipeError, match=r"none.yaml: there is no such task file"):
         load(Wanted("harness", tmp_path, options={"tasks": ["none.yaml"]}), find("tr"))
-    (tmp_path / "gone.yaml").write_text(TASK_FILE.format(data=tmp_path / "gone.jsonl"))
-    (task,) = load(Wanted("harness", tmp_path, options={"tasks": ["gone.yaml"]}), find("en"))
-    with pytest.raises(InputError, match="the harness cannot set up this task"):
-        harness.answer(loaded, task, context_tokens=64)
+
+
+def test_no_program_that_a_model_writes_is_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mine\.yaml: this task runs programs that models write\.\n  Leave it out\."):
+        in_file(tmp_path, f"{CHOICE}unsafe_code: true\n")
+    with pytest.raises(InputError, match="this task is not of text alone"):
+        in_file(tmp_path, f"{CHOICE}doc_to_image: premise\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("\noutput_type: [", "ParserError"),
+        (f"{CHOICE}nonsense: 1", r"TypeError: .*unexpected keyword argument 'nonsense'"),
+        (CHOICE.replace("doc_to_target: label", "doc_to_target: !function none.asked"), "ImportError"),
+        (CHOICE.replace("doc_to_target: label", "doc_to_target: !function missing.asked"), "ModuleNotFoundError"),
+        (CHOICE.replace("premise}}", "premise"), "TemplateSyntaxError"),
+        (f"{CHOICE}dataset_path: program", "RuntimeError: Dataset scripts are no longer supported"),
+        (f"{CHOICE}dataset_kwargs: {{data_files: gone.jsonl}}", "FileNotFoundError"),
+    ],
+)
+def test_a_task_file_that_is_wrong_is_said_when_it_is_loaded(
+    text: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "missing.py").write_text("import not_there")
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "program.py").write_text("raise SystemExit")
+    with pytest.raises(InputError, match=rf"mine\.yaml: the harness cannot set up this task: {what}"):
+        in_file(tmp_path, text)

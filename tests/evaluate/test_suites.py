@@ -26,7 +26,7 @@ from lingraft.evaluate.wanted import Wanted
 
 ALL = {**MADE, **OTHERS}
 SUITE_OF = {"mmmlu": "knowledge", "ceval": "knowledge", "cmmlu": "knowledge", "hucopa": "xcopa"}
-CHINESE = Words("zh", "因为", "所以", "问题", "答案", "文本", "句子", "对吧", "是", "不是", "另外")
+CHINESE = Words("zh", "因为", "所以", "问题", "答案", "文本", "对吧", "是", "不是", "另外")
 
 
 def load(name: str, made: Made, folder: Path | None, words: Words | None = None) -> list[Task]:
@@ -308,7 +308,7 @@ def test_topics_have_names_in_the_language_of_the_prompt(tmp_path: Path) -> None
     folder = save(MADE["sib"], tmp_path)
     own = {"topic": "Tema", "travel": "viajes"}
     sib = resolve(SUITES, "sib", "suite")
-    spanish = Words("es", *(["x"] * 10))
+    spanish = Words("es", *(["x"] * 9))
     (task,) = sib(Source(find("pl"), folder), spanish, topics=own)
     assert task.items[3].solved.endswith("\nTema: viajes")
     assert task.notes == ("The topics have English names: `topics` can give others.",)
@@ -444,6 +444,72 @@ def test_files_that_are_no_tables_are_said(tmp_path: Path) -> None:
     (tmp_path / "eng.tsv.gz").write_bytes(b"not gzip")
     with pytest.raises(InputError, match="cannot be read"):
         source.rows("{iso3}", hub="x")
+
+
+def two_sides(folder: Path, part: str, here: list[Any], there: list[Any]) -> Path:
+    """Sentences in Polish and in English: lines of text, or rows where one is no text."""
+    folder.mkdir(exist_ok=True)
+    for code, texts in (("pol", here), ("eng", there)):
+        if all(isinstance(text, str) for text in texts):
+            (folder / f"{code}{part}.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        else:
+            rows = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+            (folder / f"{code}{part}.jsonl").write_text(rows, encoding="utf-8")
+    return folder
+
+
+def numbered(count: int) -> list[str]:
+    return [f"Zdanie {number}" for number in range(count)]
+
+
+def test_translation_takes_the_form_whose_files_are_there(tmp_path: Path) -> None:
+    def asked(folder: Path) -> list[Task]:
+        return loading.load(Wanted("translation", folder), find("pl"))
+
+    alone = two_sides(tmp_path / "alone", "", numbered(12), numbered(12))
+    assert [len(task.items) for task in asked(alone)] == [2, 2]
+    flores = two_sides(tmp_path / "flores", ".devtest", numbered(9), numbered(9))
+    with pytest.raises(NoDataError, match=r"no pol\.dev\{"):
+        asked(flores)
+    two_sides(flores, ".dev", ["Inne", "", "Nowe"], ["Other", "One", "New"])
+    assert [(len(task.items), len(task.shots)) for task in asked(flores)] == [(9, 2), (9, 2)]
+    two_sides(flores, ".devtest", numbered(9), numbered(8))
+    with pytest.raises(InputError, match=r"pol\.devtest\.txt: the two sides have 9 and 8 lines") as said:
+        asked(flores)
+    assert not isinstance(said.value, NoDataError)
+
+
+def test_a_sentence_that_is_no_text_is_said(tmp_path: Path) -> None:
+    two_sides(tmp_path / "null", "", [*numbered(11), None], numbered(12))
+    with pytest.raises(InputError, match=r'pol\.jsonl: row 12 has no text in "text" \(None\)'):
+        loading.load(Wanted("translation", tmp_path / "null"), find("pl"))
+
+
+def test_a_task_without_an_item_is_missing(tmp_path: Path) -> None:
+    two_sides(tmp_path / "few", "", numbered(9), numbered(9))
+    _, missing = loading.tasks_of([Wanted("translation", tmp_path / "few")], find("pl"))
+    assert "no Polish in this suite's data: translation-pl-en is left without an item to ask." in missing[0].why
+    made = MADE["pawsx"]
+    empty = replace(
+        made, parts=[replace(part, rows=[{**r, "sentence2": ""} for r in part.rows]) for part in made.parts]
+    )
+    with pytest.raises(NoDataError, match="pawsx is left without an item to ask"):
+        loading.load(Wanted("pawsx", save(empty, tmp_path / "empty")), find("de"))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('[{"id": 1, "context": "c", "qas": ["x"]}]', r'row 1 has no list of questions in "qas" \(\[\'x\'\]\)'),
+        ('[{"id": 1, "context": "c", "qas": 5}]', r'row 1 has no list of questions in "qas" \(5\)'),
+        ("5", "this file cannot be read: it holds no list of rows"),
+        ('{"version": 1, "data": []}', "this file cannot be read: it holds no list of rows"),
+    ],
+)
+def test_json_in_another_form_is_said(text: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "pol.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"pol\.json: {what}"):
+        load("xquad", MADE["xquad"], tmp_path)
 
 
 def test_codes_are_those_of_the_data_sets() -> None:

@@ -87,6 +87,15 @@ def fill(source: Source) -> None:
     source.data = _filled(source.data, "", source)
 
 
+def value(text: str, where: str) -> Any:
+    """What a value means that stands on the command line. Raises RecipeError where it is no YAML, or of no use."""
+    source = Source(Path(where), {})
+    found = _plain(_parse(text, where), "", source)
+    if source.mistakes:
+        raise RecipeError(source.mistakes[0])
+    return found
+
+
 def write(data: Any) -> str:
     """The data as YAML text, keys in their order."""
     from io import StringIO

@@ -12,8 +12,7 @@ from lingraft.corpus.language import Language
 from . import asking, leaks, statistics
 from .asking import Answers
 from .labeled import suites as labeled
-from .metrics import Metric
-from .metrics import metric as metric_of
+from .metrics import METRICS, Metric, mean_of
 from .statistics import Interval
 from .suites.loading import tasks_of
 from .task import Answer, Task
@@ -70,7 +69,7 @@ def table(
     tested = [row for row in rows if row["against"] is not None and row["against"]["p"] is not None]
     for row, corrected in zip(tested, statistics.holm([row["against"]["p"] for row in tested]), strict=True):
         row["against"]["p_holm"] = corrected
-        row["against"]["verdict"] = _verdict(row["against"]["difference"], corrected, metric_of(row["metric"]))
+        row["against"]["verdict"] = _verdict(row["against"]["difference"], corrected, row["lower_is_better"])
     return rows
 
 
@@ -82,9 +81,14 @@ def _rows(
         return rows
     # Items without a group stand for themselves.
     groups = [item.group or f"item {number}" for number, item in enumerate(task.items)]
-    names = task.metrics or tuple(next(iter(by_model.values()))[0].counts)
+    # What a task of the harness names may be no number for one of the models.
+    names = task.metrics or [
+        name
+        for name in next(iter(by_model.values()))[0].counts
+        if all(name in given[0].counts for given in by_model.values())
+    ]
     for metric_name in names:
-        metric, headline = metric_of(metric_name), metric_name == names[0]
+        metric, headline = _metric(task, metric_name, by_model), metric_name == names[0]
         for model, given in by_model.items():
             counts = [answer.counts[metric_name] for answer in given]
             found = statistics.estimate(counts, metric.of_sums, seed=seed, groups=groups)
@@ -118,6 +122,13 @@ def _rows(
                 }
             )
     return rows
+
+
+def _metric(task: Task, name: str, by_model: Mapping[str, list[Answer]]) -> Metric:
+    if task.kind != "harness":
+        return METRICS[name]
+    counts = [answer.counts[name] for given in by_model.values() for answer in given]
+    return mean_of(name, counts, lower_is_better=name in task.lower_is_better)
 
 
 def _chance(task: Task, given: list[Answer]) -> float | None:
@@ -155,10 +166,10 @@ def _against(
     return found
 
 
-def _verdict(difference: float, p_value: float, metric: Metric) -> str:
+def _verdict(difference: float, p_value: float, lower_is_better: bool) -> str:
     if p_value >= LEVEL:
         return "no difference"
-    return "better" if (difference < 0) == metric.lower_is_better else "worse"
+    return "better" if (difference < 0) == lower_is_better else "worse"
 
 
 def _figures(found: Interval) -> dict[str, float | None]:

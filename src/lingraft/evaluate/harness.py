@@ -5,12 +5,9 @@ spans context and answer, one reading of a context for all its answers, and text
 """
 
 import contextlib
-import logging
 import math
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 import datasets
@@ -18,13 +15,12 @@ from lm_eval import evaluator
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
-from lm_eval.defaults import DEFAULT_OTHER_SEED
-from lm_eval.tasks import TaskManager
 
 from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
 
 from . import bits, likelihood
+from .defined import as_it_counts, defined, places, quiet
 from .generate import Loaded, write_until
 from .likelihood import Question, Score
 from .metrics import bleu_counts, chrf_counts, is_exact, right, word_f1
@@ -141,8 +137,10 @@ def answer(
         )
     asked = Asked(loaded, context_tokens=context_tokens, chat=task.chat, bos=bos, progress=progress)
     if task.kind == "harness":
-        samples = run(asked, {task.name: defined(task.harness, own_file=bool(task.definition))}, limit=task.most_items)
-        return [_as_it_counts(sample) for sample in sorted(samples[task.name], key=lambda sample: sample["doc_id"])]
+        found = defined(task.harness, own_file=bool(task.definition), num_shots=task.num_shots)
+        few = places(found, task.most_items)
+        samples = run(asked, {task.name: found}, chat=task.chat, samples=few and {task.name: few})
+        return as_it_counts(found, samples[task.name])
     make = {"choice": _choice, "write": _written, "predict": _predicted}[task.kind]
     parts = task.by_topic()
     samples_of = run(asked, {part.name: configured(part) for part in parts.values()}, chat=task.chat)
@@ -154,15 +152,15 @@ def answer(
 
 
 def run(
-    asked: LM, tasks: dict[str, Any], *, chat: bool = False, limit: int | None = None
+    asked: LM, tasks: dict[str, Any], *, chat: bool = False, samples: dict[str, list[int]] | None = None
 ) -> dict[str, list[dict[str, Any]]]:
-    """Every sample of the harness's own tasks, by name."""
+    """Every sample of the harness's own tasks, by name; `samples` has the places of those that are asked."""
     asked.screen = sys.stderr
-    with _quiet():
+    with quiet():
         results = evaluator.evaluate(
             asked,
             {"tasks": tasks, "groups": {}, "group_map": {}},
-            limit=limit,
+            samples=samples,
             bootstrap_iters=0,
             log_samples=True,
             apply_chat_template=chat,
@@ -221,41 +219,8 @@ def configured(task: Task) -> ConfigurableTask:
                 "temperature": task.temperature,
             },
         }
-    with _quiet():
+    with quiet():
         return ConfigurableTask(config=config)
-
-
-def defined(name: str, *, own_file: bool) -> ConfigurableTask:
-    """A task as the harness defines it, by its name, or as a YAML file of one's own does.
-
-    Raises InputError where it cannot be set up.
-    """
-    try:
-        with _quiet():
-            (found,) = TaskManager(include_defaults=not own_file).load([name])["tasks"].values()
-            found.set_config("num_fewshot", found.get_config("num_fewshot") or 0)
-            found.set_fewshot_seed(DEFAULT_OTHER_SEED)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        raise InputError(
-            f"the harness cannot set up this task: {error}",
-            where=name,
-            remedy="Check its name or file, and that its data is here or the hub can be reached.",
-        ) from error
-    return found
-
-
-def _as_it_counts(sample: dict[str, Any]) -> Answer:
-    """By the task's own metrics, where they give each item a number."""
-    values = {name: sample[name] for name in sample["metrics"]}
-    counts = {name: [float(value), 1.0] for name, value in values.items() if isinstance(value, int | float)}
-    responses = [response[0] for response in sample["filtered_resps"]] if sample["filtered_resps"] else []
-    options = isinstance(sample["filtered_resps"][0], tuple | list) if responses else False
-    return Answer(
-        str(sample["doc_id"]),
-        "" if options else str(sample["filtered_resps"][0]),
-        counts,
-        tuple(float(logprob) for logprob in responses) if options else (),
-    )
 
 
 def _choice(task: Task, item: Item, sample: dict[str, Any], asked: Asked) -> Answer:
@@ -305,16 +270,3 @@ def _best(values: Sequence[float]) -> int:
 
 def _stops(until: Any) -> tuple[str, ...]:
     return (until,) if isinstance(until, str) else tuple(until or ())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the harness's log lines and bars: what it is at is shown by our own."""
-    logger = logging.getLogger("lm_eval")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,13 +120,11 @@ METRICS: Mapping[str, Metric] = {
     "empty": Metric("Empty outputs", ratio, lower_is_better=True, is_share=True),
 }
 
-HARNESS_SHARES = frozenset(("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", "em", "exact"))
-"""Metrics of the harness by which an item is right or wrong."""
 
-
-def metric(name: str) -> Metric:
-    """One of ours, or a mean over items that a task of the harness names."""
-    return METRICS.get(name) or Metric(name, ratio, is_share=name in HARNESS_SHARES)
+def mean_of(name: str, counts: Iterable[Sequence[float]], *, lower_is_better: bool) -> Metric:
+    """What a task of the harness names: its values tell whether items are right or wrong, its name does not."""
+    is_share = all(count[0] in (0, 1) and count[1] == 1 for count in counts)
+    return Metric(name, ratio, lower_is_better=lower_is_better, is_share=is_share)
 
 
 _CHRF = CHRF(word_order=2)

@@ -62,7 +62,8 @@ class Task:
     metrics: tuple[str, ...] = ("accuracy",)
     """The first is the headline."""
     num_shots: int = 5
-    """How many of the shots stand there unless another number is asked for; where there are topics, of each."""
+    """How many of the shots stand there unless another number is asked for; where there are topics, of each. Of a task
+    that the harness defines, how many of its own stand there."""
     by_bytes: bool = True
     """Whether the likelihood of an option is divided by its length in bytes; not where options are letters."""
     stop: tuple[str, ...] = ("\n",)
@@ -80,6 +81,8 @@ class Task:
     """What stands in that file; empty for a name."""
     most_items: int | None = None
     """Of a task that the harness defines."""
+    lower_is_better: tuple[str, ...] = ()
+    """Of a task that the harness defines: the metrics by which less is better."""
     constant: float | None = None
     """Of a task that is fine-tuned on: what the best answer that never changes is worth by the first metric."""
     notes: tuple[str, ...] = ()
@@ -108,16 +111,18 @@ class Task:
     def reduced(self, num_items: int | None, num_shots: int | None) -> "Task":
         """With at most so many items, evenly spread, and so many of the first shots of every topic."""
         if self.kind == "harness":
-            return replace(self, most_items=num_items)
+            return replace(self, most_items=num_items, num_shots=self.num_shots if num_shots is None else num_shots)
         items = self.items
         if num_items is not None and num_items < len(items):
-            items = tuple(items[index * len(items) // num_items] for index in range(num_items))
+            items = tuple(items[place] for place in spread(len(items), num_items))
         shots = _first(self.shots, self.num_shots if num_shots is None else num_shots)
         return replace(self, items=items, shots=tuple(shots))
 
     @property
     def most_shots(self) -> int:
         """Solved examples before an item, at most."""
+        if self.kind == "harness":
+            return self.num_shots
         return max(Counter(shot.topic for shot in self.shots).values(), default=0)
 
     def by_topic(self) -> "dict[str, Task]":
@@ -146,6 +151,11 @@ class Answer:
     """Of the options."""
     cut_tokens: int = 0
     """Tokens at the beginning of the context that were left out because the model reads no more."""
+
+
+def spread(number: int, few: int) -> list[int]:
+    """The places of a few of a number of items, evenly spread."""
+    return [place * number // few for place in range(few)]
 
 
 def without_overlap(shots: Sequence[Item], items: Sequence[Item]) -> tuple[Item, ...]:

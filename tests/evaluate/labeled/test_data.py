@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -194,6 +195,14 @@ def test_a_folder_or_hub_id_that_is_not_there_is_told(tmp_path: Path) -> None:
         read(SHOWS, None)
     with pytest.raises(NoDataError, match=r"allegro/klej-cdsc-e: the data set cannot be had"):
         read(TASKS["cdsc_e"], None)
+
+
+def test_a_data_set_that_is_a_program_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "of" / "program").mkdir(parents=True)
+    (tmp_path / "of" / "program" / "program.py").write_text("raise SystemExit", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoDataError, match=r"of/program: the data set cannot be had: .*scripts are no longer supported"):
+        read(replace(SHOWS, hub="of/program"), None)
 
 
 def test_one_less_weighted_error_is_that_of_klej() -> None:

@@ -154,7 +154,7 @@ def _from_hub(task: LabeledTask) -> dict[str, Rows]:
         raise NoDataError(f"{task.name} is on no hub.", remedy=f"Give the folder of its files: {task.source}.")
     try:
         found = datasets.load_dataset(task.hub)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise NoDataError(
             f"the data set cannot be had: {error}",
             where=task.hub,

@@ -3,10 +3,9 @@
 import functools
 from pathlib import Path
 
-from lm_eval.tasks import TaskManager
-
 from lingraft.core.errors import RecipeError
 from lingraft.core.registry import did_you_mean
+from lingraft.evaluate.defined import catalog, defined, lower_is_better
 from lingraft.evaluate.task import Task
 
 from .source import Source
@@ -19,8 +18,8 @@ def harness(source: Source, words: Words, *, tasks: list[str]) -> list[Task]:
     """Tasks as the harness defines them, prompts, examples and metrics included (Biderman et al. 2024).
 
     Languages: those of the tasks
-    Metric: the task's own, where it gives each item a number
-    Shots: as the task has it
+    Metric: those of the task that are means over items and give each item a number; bits per byte of whole texts
+    Shots: as the task has it by default
     Files: YAML files of one's own, which start at `data` where they are relative
     Hub: as the task has it
     """
@@ -34,10 +33,11 @@ def _task(name: str, source: Source) -> Task:
             raise RecipeError("there is no such task file.", where=file, remedy="Relative files start at `data`.")
         name, called, definition = file.stem, str(file), file.read_text(encoding="utf-8")
     else:
-        known = _known()
+        known = catalog().all_subtasks
         if name not in known:
             raise RecipeError(f'the harness has no task "{name}".', where="harness", remedy=did_you_mean(name, known))
         called, definition = name, ""
+    num_shots, less_is_better = _set_up(called, definition)
     return Task(
         name,
         "harness",
@@ -47,6 +47,8 @@ def _task(name: str, source: Source) -> Task:
         "harness",
         (),
         metrics=(),
+        num_shots=num_shots,
+        lower_is_better=less_is_better,
         harness=called,
         definition=definition,
         source=PAPER,
@@ -54,6 +56,7 @@ def _task(name: str, source: Source) -> Task:
 
 
 @functools.cache
-def _known() -> list[str]:
-    """Reading the thousands of files of the harness takes seconds."""
-    return TaskManager().all_subtasks
+def _set_up(called: str, definition: str) -> tuple[int, tuple[str, ...]]:
+    """How many examples the task has, and by which metrics less is better; the harness loads its data to say so."""
+    found = defined(called, own_file=bool(definition))
+    return found.get_config("num_fewshot"), lower_is_better(found)

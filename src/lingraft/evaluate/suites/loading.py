@@ -56,6 +56,8 @@ def load(wanted: Wanted, language: Language) -> list[Task]:
         own = native(tested, dict(wanted.words)) if prompts == "native" else WRITTEN["en"]
         words = own or WRITTEN["en"]
         for task in function(source, words, **wanted.options):
+            if not task.items and task.kind != "harness":
+                raise source.nothing(f"{task.name} is left without an item to ask")
             is_foreign = task.prompt_language == WRITTEN["en"].tag != task.language
             if prompts == "english" and "native" in wanted.prompts and not is_foreign:
                 continue  # a story that goes on has no prompt, and is asked once

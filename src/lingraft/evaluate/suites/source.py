@@ -146,6 +146,10 @@ class Source:
             raise self.nothing("there is not one row", where)
         return _rows(found, where)
 
+    def has(self, file: str) -> bool:
+        """Whether `file`, as `rows` takes it, is in the folder."""
+        return self._path(file.format(**self.codes)) is not None
+
     def parts(self, file: str, *, hub: str) -> list[str]:
         """What can stand for `{part}` in the name of a file, or the configs of the data set on the hub."""
         if self.folder is None:
@@ -171,11 +175,14 @@ class Source:
         )
 
     def _find(self, name: str) -> Path:
-        for ending in ENDINGS:
-            for path in (self.folder / f"{name}{ending}", self.folder / f"{name}{ending}.gz"):
-                if path.is_file():
-                    return path
-        raise self.nothing(f"no {name}{{{','.join(ENDINGS)}}}, plain or .gz")
+        path = self._path(name)
+        if path is None:
+            raise self.nothing(f"no {name}{{{','.join(ENDINGS)}}}, plain or .gz")
+        return path
+
+    def _path(self, name: str) -> Path | None:
+        paths = (self.folder / f"{name}{ending}{packed}" for ending in ENDINGS for packed in ("", ".gz"))
+        return next((path for path in paths if path.is_file()), None)
 
     def _from_hub(self, hub: str, config: str | None, split: str) -> list[dict[str, Any]]:
         import datasets
@@ -220,7 +227,10 @@ def _read(path: Path, columns: Sequence[str]) -> list[Any]:
         if ending == ".txt":
             return [{"text": line} for line in text.removesuffix("\n").split("\n")]
         if ending == ".json":
-            return json.loads(text)
+            rows = json.loads(text)
+            if not isinstance(rows, list):
+                raise ValueError("it holds no list of rows")
+            return rows
         if ending == ".jsonl":
             return [json.loads(line) for line in text.split("\n") if line.strip()]
         # In tables with tabs a quotation mark is one; where commas divide, it encloses.

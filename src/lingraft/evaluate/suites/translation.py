@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lingraft.core.errors import InputError
 from lingraft.corpus.language import Language, find
 from lingraft.evaluate.metrics import has_spbleu
 from lingraft.evaluate.task import Item, Task, without_overlap
 
-from .source import NoDataError, Source
+from .source import Row, Source
 from .words import Words
 
 PAPER = (
@@ -30,12 +31,10 @@ def translation(source: Source, words: Words) -> list[Task]:
     """
     english = replace(source, language=find("en"))
     notes: tuple[str, ...] = ()
-    try:
+    if source.folder is None or source.has("{iso3}.devtest"):
         pairs = _pairs(source, english, "{iso3}.devtest", "devtest")
         examples = _pairs(source, english, "{iso3}.dev", "dev")
-    except NoDataError:
-        if source.folder is None:
-            raise
+    else:
         pairs = _pairs(source, english, "{iso3}", "test")
         # A document goes on in its next lines; those between are left out too, so that no example has a neighbor here.
         examples, pairs = pairs[:NUM_SHOTS], pairs[2 * NUM_SHOTS :]
@@ -93,14 +92,16 @@ def _pairs(source: Source, english: Source, file: str, split: str) -> list[tuple
         for side in (source, english)
     ]
     if len(sides[0]) != len(sides[1]):
-        raise NoDataError(
+        raise InputError(
             f"the two sides have {len(sides[0])} and {len(sides[1])} lines, so they do not belong together.",
-            where=source.folder,
+            where=sides[0][0].where,
             remedy="Every line of a side is the translation of the same line of the other.",
         )
-    lines = zip(*sides, strict=True)
-    return [
-        (str(number), here["text"].strip(), there["text"].strip())
-        for number, (here, there) in enumerate(lines)
-        if here["text"].strip() and there["text"].strip()
-    ]
+    lines = enumerate(zip(*([_text(row) for row in side] for side in sides), strict=True))
+    return [(str(number), here, there) for number, (here, there) in lines if here and there]
+
+
+def _text(row: Row) -> str:
+    """Of a row; empty where the line is, so that the pair is left out."""
+    is_empty = isinstance(row["text"], str) and not row["text"].strip()
+    return "" if is_empty else row.text("text")

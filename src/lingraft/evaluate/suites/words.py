@@ -22,7 +22,6 @@ class Words:
     question: str
     answer: str
     text: str
-    sentence: str
     right: str
     """As in "Anna sleeps, right?"."""
     yes: str
@@ -50,13 +49,11 @@ class Words:
 
 
 WRITTEN = {
-    "en": Words("en", "because", "therefore", "Question", "Answer", "Text", "Sentence", "right", "Yes", "No", "Also"),
-    "pl": Words(
-        "pl", ", ponieważ", ", dlatego", "Pytanie", "Odpowiedź", "Tekst", "Zdanie", "prawda", "Tak", "Nie", "Poza tym"
-    ),
-    "hu": Words("hu", ", mert", ", ezért", "Kérdés", "Válasz", "Szöveg", "Mondat", "igaz", "Igen", "Nem", "Emellett"),
-    "tr": Words("tr", "çünkü", "bu yüzden", "Soru", "Cevap", "Metin", "Cümle", "değil mi", "Evet", "Hayır", "Ayrıca"),
-    "hi": Words("hi", "क्योंकि", "इसलिए", "प्रश्न", "उत्तर", "पाठ", "वाक्य", "है ना", "हाँ", "नहीं", "साथ ही"),
+    "en": Words("en", "because", "therefore", "Question", "Answer", "Text", "right", "Yes", "No", "Also"),
+    "pl": Words("pl", ", ponieważ", ", dlatego", "Pytanie", "Odpowiedź", "Tekst", "prawda", "Tak", "Nie", "Poza tym"),
+    "hu": Words("hu", ", mert", ", ezért", "Kérdés", "Válasz", "Szöveg", "igaz", "Igen", "Nem", "Emellett"),
+    "tr": Words("tr", "çünkü", "bu yüzden", "Soru", "Cevap", "Metin", "değil mi", "Evet", "Hayır", "Ayrıca"),
+    "hi": Words("hi", "क्योंकि", "इसलिए", "प्रश्न", "उत्तर", "पाठ", "है ना", "हाँ", "नहीं", "साथ ही"),
 }
 """By language, without region or script."""
 

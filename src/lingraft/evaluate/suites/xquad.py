@@ -1,6 +1,6 @@
 """XQuAD: answers that stand in a paragraph, word for word."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lingraft.evaluate.task import Item, Task, set_aside
 
@@ -45,7 +45,10 @@ def xquad(source: Source, words: Words) -> list[Task]:
 
 def _items(row: Row, words: Words) -> Iterator[Item]:
     paragraph = " ".join(row.text("context").split("\n"))
-    for asked in row.get("qas", [row]):
+    questions = row.get("qas", [row])
+    if not isinstance(questions, list) or not all(isinstance(asked, Mapping) for asked in questions):
+        raise row.wrong(f'has no list of questions in "qas" ({questions!r})')
+    for asked in questions:
         about = Row(asked, row.where, row.number)
         answers = about["answers"]
         are_texts = isinstance(answers, list) and all(isinstance(answer, str) for answer in answers)
