@@ -1,21 +1,20 @@
 """Several models on the same held-out text: bits per byte with intervals, samples, speed."""
 
 import dataclasses
-import json
+import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lingraft.core.artifact import write_json
 from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.corpus.language import Language
 
-from . import bits, generate, statistics
+from . import bits, generate, kept, statistics
 from .bits import Bits
 from .generate import Loaded
 
@@ -87,26 +86,28 @@ def measure_bits(
     folder: Path,
     *,
     context_tokens: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> dict[str, dict[str, list[Bits]]]:
     """Bits of every document by model and stream; each model's are kept in `folder` as soon as they are there."""
+    about = {"texts": kept.digest([[text.stream, text.texts] for text in texts]), "context_tokens": context_tokens}
+
+    def made(path: Path) -> dict[str, list[dict[str, Any]]]:
+        loaded = load(path, trust_remote_code=path in trusted)
+        return {
+            text.stream: [
+                dataclasses.asdict(record)
+                for record in bits.measure(
+                    loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
+                )
+            ]
+            for text in texts
+        }
+
     measured = {}
     for name, path in models.items():
-        kept = folder / f"bits-{name}.json"
-        if not kept.exists():
-            loaded = load(path, trust_remote_code=trust_remote_code)
-            streams = {
-                text.stream: [
-                    dataclasses.asdict(record)
-                    for record in bits.measure(
-                        loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
-                    )
-                ]
-                for text in texts
-            }
-            write_json(kept, streams)
-        streams = json.loads(kept.read_text(encoding="utf-8"))
+        identity = {"model": kept.model_digest(path), **about}
+        streams = kept.result(folder / f"bits-{name}.json", identity, functools.partial(made, path))
         measured[name] = {stream: [Bits(**record) for record in records] for stream, records in streams.items()}
     return measured
 
@@ -193,7 +194,7 @@ def write_samples(
     temperature: float,
     top_p: float,
     seed: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Continuations of (stream, prompt) by every model, and the speed at which each could write the target language.
@@ -201,7 +202,7 @@ def write_samples(
     The speed in characters is tokens a second times the characters that a token holds in the held-out target text:
     what a model happens to write (the base: its own language) would flatter it.
     """
-    loaded = {name: load(path, trust_remote_code=trust_remote_code) for name, path in models.items()}
+    loaded = {name: load(path, trust_remote_code=path in trusted) for name, path in models.items()}
     samples = [{"stream": stream, "prompt": prompt, "continuations": {}} for stream, prompt in prompts]
     for name, model in progress.track(loaded.items(), "writing samples", len(loaded), "models"):
         written = generate.continue_prompts(

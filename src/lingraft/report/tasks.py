@@ -57,7 +57,6 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
     """What is missing, and which tasks have items in the training text."""
     evaluation = report.get("evaluation", {})
     told = []
-    titles = {row["task"]: row["title"] for row in evaluation.get("tasks", [])}
     digits = {row["task"]: row["digits"] for row in evaluation.get("tasks", []) if row["headline"]}
     for leak in evaluation.get("leaks", []):
         if leak["leaked"]:
@@ -65,9 +64,11 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
                 f"{model} {fmt.decimal(value, digits[leak['task']])}" for model, value in leak["without"].items()
             )
             told.append(
-                f"{titles[leak['task']]}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
-                f"training text ({', '.join(leak['examples'])}). Without them: {without}."
+                f"{leak['title']}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
+                f"training text ({', '.join(leak['examples'])})." + (f" Without them: {without}." if without else "")
             )
+    if unsearched := [leak["title"] for leak in evaluation.get("leaks", []) if not leak["searched"]]:
+        told.append(f"Not looked for in the training text, as the harness has the items: {', '.join(unsearched)}.")
     for missing in evaluation.get("missing", []):
         place = " · ".join(part for part in (missing["task"] or missing["suite"], missing["model"]) if part)
         told.append(f"{place} is missing: {missing['why']}")
@@ -90,22 +91,13 @@ def writing(report: Mapping[str, Any]) -> Writing:
     found = report["evaluation"]["writing"]
     by_metric: dict[str, list[Mapping[str, Any]]] = {}
     for row in found["rows"]:
-        by_metric.setdefault(row["metric"], []).append({**row, "verdict": _verdict(row)})
+        by_metric.setdefault(row["metric"], []).append({**row, "verdict": (row["against"] or {}).get("verdict") or ""})
     figures = [
         {"title": rows[0]["metric_title"], "lower_is_better": rows[0]["lower_is_better"], "rows": rows}
         for rows in by_metric.values()
     ]
     models = [row["model"] for row in figures[0]["rows"]]
     return Writing(models, figures, {model: passages for model, passages in found["passages"].items() if passages})
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    against = row["against"]
-    if against is None or against["difference"] is None:
-        return ""
-    if against["low"] <= 0 <= against["high"]:
-        return "no difference"
-    return "better" if (against["difference"] < 0) == row["lower_is_better"] else "worse"
 
 
 def _task(report: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> TaskFigures:

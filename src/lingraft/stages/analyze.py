@@ -95,7 +95,7 @@ def run(job: Job) -> dict[str, Any]:
         job.folder,
         config.context_tokens or job.inputs[config.models[0]].figures["max_positions"] or 2048,
         job.settings.seed,
-        trust_remote_code=any(job.inputs[name].figures["trust_remote_code"] for name in config.models),
+        trusted=[job.inputs[n].folder for n in config.models if job.inputs[n].figures["trust_remote_code"]],
         progress=job.progress,
         trainings={name: job.inputs[name].figures for name in config.trainings or ()},
     )
