@@ -82,11 +82,8 @@ def _rows(
     # Items without a group stand for themselves.
     groups = [item.group or f"item {number}" for number, item in enumerate(task.items)]
     # What a task of the harness names may be no number for one of the models.
-    names = task.metrics or [
-        name
-        for name in next(iter(by_model.values()))[0].counts
-        if all(name in given[0].counts for given in by_model.values())
-    ]
+    given_first = next(iter(by_model.values()))[0].counts
+    names = task.metrics or [name for name in given_first if all(name in g[0].counts for g in by_model.values())]
     for metric_name in names:
         metric, headline = _metric(task, metric_name, by_model), metric_name == names[0]
         for model, given in by_model.items():
