@@ -17,6 +17,7 @@ from lingraft.evaluate import asking, bits, compare, evaluate, harness
 from lingraft.evaluate.defined import defined
 from lingraft.evaluate.generate import Loaded, write_until
 from lingraft.evaluate.harness import Asked
+from lingraft.evaluate.suites import harness_tasks
 from lingraft.evaluate.suites.loading import load
 from lingraft.evaluate.task import Answer, Item, Task
 from lingraft.evaluate.wanted import Wanted
@@ -245,6 +246,13 @@ def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM
     assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2
     assert rows[1]["against"]["verdict"] == "no difference"
     assert rows[1]["against"]["test"] == "McNemar, exact"
+
+
+def test_a_task_of_the_harness_is_known_by_its_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, same = in_file(tmp_path, CHOICE), in_file(tmp_path, CHOICE)
+    monkeypatch.setattr(f"{__name__}.ROWS", ROWS[:-1])
+    harness_tasks._set_up.cache_clear()
+    assert first.identity() == same.identity() != in_file(tmp_path, CHOICE).identity()
 
 
 def test_a_task_of_the_harness_has_as_many_examples_as_are_wanted(loaded: Loaded, tmp_path: Path) -> None:
