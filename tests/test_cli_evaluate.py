@@ -94,6 +94,7 @@ def test_a_suite_has_its_options_and_a_model_the_name_of_its_folder(
         (("--suite", "sib", "--option", "sib.topics=2020-01-01"), "a value of this kind (date) is not used"),
         (("--suite", "sib", "--option", "sib.topic={}"), 'there is no option "topic".\n  Did you mean "topics"?'),
         (("--suite", "harness"), 'the option "tasks" is needed.'),
+        (("--suite", "starter", "--context-tokens", 9999), "a context of 9999 tokens is longer than the "),
         (("--suite", "starter", "--prompts", "latin"), 'there are no prompts "latin".'),
         (("--suite", "starter", "--against", "adapted"), "two models have the same name."),
         (("--suite", "starter", "--against", "./nothing"), 'there is no folder "./nothing"'),

@@ -43,7 +43,7 @@ def evaluate(
     prompts: Annotated[str, typer.Option(help="native, english, or both.")] = "native",
     chat: Annotated[bool, typer.Option("--chat", help="Ask in the models' chat template.")] = False,
     context_tokens: Annotated[
-        int | None, typer.Option(min=16, help="Tokens read at once; the first model's positions by default.")
+        int | None, typer.Option(min=16, help="Tokens read at once; by default what all models have positions for.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 17,
     out: Annotated[Path, typer.Option(help="The folder for figures and every answer.")] = Path("evaluation"),
@@ -54,8 +54,6 @@ def evaluate(
     Ends with exit code 1 when something that was asked for is missing.
     """
     with user_errors():
-        import json
-
         from rich.console import Console
 
         from lingraft.core import quiet  # noqa: F401
@@ -64,6 +62,7 @@ def evaluate(
         from lingraft.corpus import find
         from lingraft.corpus.read import texts_of
         from lingraft.evaluate.alone import compare_models
+        from lingraft.evaluate.context import context_tokens as tokens_of
         from lingraft.stages.base import folder_of
 
         if not suite and not text:
@@ -72,7 +71,6 @@ def evaluate(
         if len(models) <= len(against):
             raise RecipeError("two models have the same name.", remedy="Rename one of the folders.")
         options = _options(option, [entry.partition("=")[0] for entry in suite])
-        positions = json.loads((next(iter(models.values())) / "config.json").read_text(encoding="utf-8"))
         with Screen(Console(stderr=True)) as screen:
             figures = compare_models(
                 models,
@@ -81,7 +79,7 @@ def evaluate(
                 suites=[_wanted(one, options, items, shots, prompts, chat) for one in suite],
                 held_out=[document for file in text for document in texts_of(file)],
                 training=(document for file in training_text for document in texts_of(file)),
-                context_tokens=context_tokens or positions.get("max_position_embeddings") or 2048,
+                context_tokens=tokens_of(models, context_tokens, trust_remote_code=trust_remote_code),
                 seed=seed,
                 trust_remote_code=trust_remote_code,
                 progress=screen,

@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from lingraft.core.errors import InputError
 from lingraft.core.progress import Progress
@@ -99,6 +106,28 @@ def test_batches_do_not_change_the_result(
         assert one.bits == pytest.approx(three.bits, rel=1e-5)
 
 
+def test_the_head_is_given_a_few_places_at_a_time(
+    tokenizer: PreTrainedTokenizerFast, polish: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text is read once, and what a model does to its logits is done to all of them."""
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Gemma2Config(
+        vocab_size=len(tokenizer), num_key_value_heads=1, head_dim=16, final_logit_softcapping=0.2, **sizes
+    )
+    torch.manual_seed(0)
+    capped = Gemma2ForCausalLM(config).eval()
+    expected = slow_bits(capped, [tokenizer.bos_token_id, *tokenizer(polish[0], add_special_tokens=False)["input_ids"]])
+    given, read = [], []
+    capped.lm_head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].shape[1]))
+    capped.model.layers[0].register_forward_hook(lambda *_: read.append(1))
+    monkeypatch.setattr(bits, "BATCH_TOKENS", 10)
+    (record,) = bits.measure(capped, tokenizer, [polish[0]], context_tokens=128)
+    assert record.bits == pytest.approx(expected, rel=1e-5)
+    assert len(read) == 1
+    assert len(given) > 2
+    assert capped.model(torch.tensor([[1, 2]])).last_hidden_state.shape[1] == 2
+
+
 def test_large_vocabularies_are_read_in_smaller_batches() -> None:
     assert (bits.batch_tokens(6_000), bits.batch_tokens(32_768), bits.batch_tokens(131_072)) == (8192, 4096, 1024)
 
@@ -122,7 +151,7 @@ def test_begins_with_eos_where_there_is_no_bos(model: PreTrainedModel, tiny_base
 def test_neither_bos_nor_eos(model: PreTrainedModel, tiny_base: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     tokenizer.bos_token = tokenizer.eos_token = None
-    with pytest.raises(InputError, match="the tokenizer has neither a BOS nor an EOS token to begin a document with"):
+    with pytest.raises(InputError, match="the tokenizer has neither a BOS nor an EOS token to begin a text with"):
         bits.measure(model, tokenizer, ["text"], context_tokens=16)
 
 

@@ -3,7 +3,7 @@ import random
 
 import numpy as np
 import pytest
-from sacrebleu.metrics import CHRF
+from sacrebleu.metrics import BLEU, CHRF
 from sklearn.metrics import f1_score, matthews_corrcoef
 
 from lingraft.evaluate import metrics
@@ -30,8 +30,6 @@ def test_chrf_is_that_of_sacrebleu() -> None:
 
 
 def test_bleu_of_sums_is_that_of_sacrebleu() -> None:
-    from sacrebleu.metrics import BLEU
-
     hypotheses = [" ".join(WRITTEN), "wieje wiatr i pada deszcz na dom"]
     references = ["Kot spał na piecu. Pada deszcz i wieje wiatr!", "wieje wiatr i pada grad na dom"]
     scorer = BLEU(tokenize="13a")
@@ -42,6 +40,18 @@ def test_bleu_of_sums_is_that_of_sacrebleu() -> None:
     expected = scorer.corpus_score(hypotheses, [references]).score
     assert 0 < expected == pytest.approx(total("spbleu", counts), abs=1e-9)
     assert total("spbleu", [[0.0] * 10]) == 0
+
+
+def test_the_scorer_of_spbleu_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With words cut another way, as the model of FLORES-200 is not on every machine."""
+    made = []
+    scorer = BLEU(tokenize="13a")
+    monkeypatch.setattr(metrics, "BLEU", lambda tokenize: made.append(tokenize) or scorer)
+    metrics._spbleu.cache_clear()
+    counts = [metrics.bleu_counts(text, ["wieje wiatr i pada grad"]) for text in WRITTEN]
+    metrics._spbleu.cache_clear()
+    assert made == ["flores200"]
+    assert counts[0] == scorer._extract_corpus_statistics([WRITTEN[0]], [["wieje wiatr i pada grad"]])[0]
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])

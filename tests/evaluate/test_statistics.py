@@ -101,6 +101,8 @@ def test_mcnemar_counts_the_discordant_items() -> None:
     first, second = [1] * 9 + [0] * 2 + [1] * 40, [0] * 9 + [1] * 2 + [1] * 40
     assert statistics.mcnemar(first, second) == pytest.approx(binomtest(2, 11).pvalue)
     assert statistics.mcnemar(first, first) == 1
+    first, second = [1] * 2900 + [0] * 3100, [0] * 2900 + [1] * 3100
+    assert statistics.mcnemar(first, second) == pytest.approx(binomtest(2900, 6000).pvalue)
 
 
 def test_permutation_agrees_with_the_exact_test() -> None:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from lingraft.core.artifact import write_json
 from lingraft.core.progress import Progress
+from lingraft.evaluate.context import start_token
 from lingraft.evaluate.evaluate import HeldOut, load
 from lingraft.evaluate.generate import Loaded
 
@@ -126,7 +127,7 @@ def _routing(loaded: Loaded, mixtures: list[Mixture], text: HeldOut, context_tok
     Each token counts once, what begins a text does not.
     """
     tokenizer, decoder = loaded.tokenizer, loaded.model.get_decoder()
-    start_id = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    start_id = start_token(tokenizer)
     counts, entropies, tokens = [], [], []
     for document in text.texts:
         ids = tokenizer(document, add_special_tokens=False, split_special_tokens=True)["input_ids"]

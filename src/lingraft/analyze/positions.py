@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig
 
+from lingraft.evaluate.context import start_token
 from lingraft.evaluate.evaluate import LEAST_DOCUMENTS, HeldOut
 from lingraft.evaluate.generate import Loaded
 
@@ -58,7 +59,7 @@ def _cells(loaded: Loaded, document: str, most_tokens: int) -> dict[str, Any]:
 def _nats(loaded: Loaded, ids: Sequence[int]) -> np.ndarray:
     """Of every token after all before it; read in pieces, so that a long document needs no logits of all its places."""
     tokenizer, model = loaded.tokenizer, loaded.model
-    start_id = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    start_id = start_token(tokenizer)
     given = torch.tensor([[start_id, *ids]], device=model.device)
     cache, found = None, []
     for begin in range(0, len(ids), CHUNK_TOKENS):

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
+
+from .context import start_token
+from .places import logits_at
 
 BATCH_TOKENS = 8192
 BATCH_LOGITS = 1 << 27
@@ -47,13 +50,7 @@ def measure(
     Each token is predicted once: the first from BOS (EOS where there is no BOS), every other from all that stands
     before it or at least a quarter of the context. Logits are taken in float32 at least.
     """
-    start_id = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    if start_id is None:
-        raise InputError(
-            "the tokenizer has neither a BOS nor an EOS token to begin a document with.",
-            where=tokenizer.name_or_path,
-            remedy='Name one in tokenizer_config.json: "bos_token": "...".',
-        )
+    start_id = start_token(tokenizer)
     # A control token that stands written in a text is text.
     plain = {"add_special_tokens": False, "split_special_tokens": True}
     documents = [(text, tokenizer(text, **plain)["input_ids"]) for text in texts]
@@ -64,8 +61,9 @@ def measure(
     ]
     nats = [0.0] * len(documents)
     progress.start("measuring bits per byte", sum(window.scored for window in windows), "tokens")
-    for batch in _batches(windows, batch_tokens(len(tokenizer))):
-        for window, loss in zip(batch, _window_nats(model, batch, start_id), strict=True):
+    at_once = batch_tokens(len(tokenizer))
+    for batch in _batches(windows, at_once):
+        for window, loss in zip(batch, _window_nats(model, batch, start_id, at_once), strict=True):
             nats[window.document] += loss
         progress.advance(sum(window.scored for window in batch))
     return [
@@ -92,7 +90,7 @@ def _windows(ids: Sequence[int], context_tokens: int) -> Iterator[tuple[Sequence
 
 
 def batch_tokens(vocabulary: int) -> int:
-    """How many tokens are read at once, where a single window is not longer."""
+    """How many tokens are read at once, where a single window is not longer, and of how many there are logits."""
     return min(BATCH_TOKENS, BATCH_LOGITS // vocabulary)
 
 
@@ -108,19 +106,27 @@ def _batches(windows: Sequence[_Window], most_tokens: int) -> Iterator[list[_Win
         yield batch
 
 
-def _window_nats(model: PreTrainedModel, batch: Sequence[_Window], pad_id: int) -> list[float]:
+def _window_nats(model: PreTrainedModel, batch: Sequence[_Window], pad_id: int, at_once: int) -> list[float]:
     longest = len(batch[0].ids)
     ids_BS = torch.full((len(batch), longest), pad_id, dtype=torch.long)
     for row, window in enumerate(batch):
         ids_BS[row, : len(window.ids)] = torch.as_tensor(window.ids)
-    ids_BS = ids_BS.to(model.device)
+    rows = [row for row, window in enumerate(batch) for _ in range(window.scored)]
+    predicted = [place for w in batch for place in range(len(w.ids) - w.scored, len(w.ids))]
+    predicted_N = ids_BS[rows, predicted].to(model.device)
+    losses = [0.0] * len(batch)
+    begin = 0
     # Padding stands at the right and attention is causal: no mask is needed, no scored token sees any of it.
-    logits_BSV = model(input_ids=ids_BS, use_cache=False).logits
-    losses = []
-    for row, window in enumerate(batch):
-        end = len(window.ids)
-        first = end - window.scored
-        logits_SV = logits_BSV[row, first - 1 : end - 1]
-        logits_SV = logits_SV.to(torch.promote_types(logits_SV.dtype, torch.float32))
-        losses.append(torch.nn.functional.cross_entropy(logits_SV, ids_BS[row, first:end], reduction="sum").item())
+    inputs = {"input_ids": ids_BS.to(model.device)}
+    for logits_CV in logits_at(model, inputs, rows, [place - 1 for place in predicted], at_once):
+        end = begin + len(logits_CV)
+        # Window by window: the loss takes a copy of what it is given.
+        for row, of_row in groupby(range(begin, end), rows.__getitem__):
+            places = list(of_row)
+            here = slice(places[0], places[-1] + 1)
+            logits_SV = logits_CV[here.start - begin : here.stop - begin]
+            logits_SV = logits_SV.to(torch.promote_types(logits_SV.dtype, torch.float32))
+            losses[row] += torch.nn.functional.cross_entropy(logits_SV, predicted_N[here], reduction="sum").item()
+        begin = end
+        del logits_CV, logits_SV  # before the next are made
     return losses

@@ -65,6 +65,7 @@ def load(folder: Path, *, trust_remote_code: bool = False) -> Loaded:
         folder, dtype=dtype, local_files_only=True, trust_remote_code=trust_remote_code, use_safetensors=True
     )
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+    generate.forget_habits(model)
     return Loaded(model.to(device).eval(), tokenizer)
 
 

@@ -4,11 +4,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList, set_seed
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    set_seed,
+)
 
+from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
+
+from .context import start_token
 
 BATCH_TOKENS = 8192
 """Prompt and answer together, of all texts that are written at once."""
@@ -16,6 +27,8 @@ SEED = 17
 """Of what is sampled."""
 STOP_WINDOW_TOKENS = 12
 """How far back a stop is looked for at each step."""
+LEAST_PROMPT_TOKENS = 16
+"""That a context has to leave beside what is written."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,17 @@ class Loaded:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+
+
+def forget_habits(model: PreTrainedModel) -> None:
+    """Have a model write as it is asked to: of its generation_config.json only the ends of a text are kept.
+
+    A penalty or a temperature from there would change even greedy decoding, and of some models only.
+    """
+    own = model.generation_config
+    model.generation_config = GenerationConfig(
+        bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+    )
 
 
 @torch.inference_mode()
@@ -35,9 +59,7 @@ def continue_prompts(
     for prompt in prompts:
         set_seed(seed)
         inputs = loaded.tokenizer(prompt, return_tensors="pt", return_token_type_ids=False).to(loaded.model.device)
-        sampling = (
-            {"do_sample": True, "temperature": temperature, "top_p": top_p} if temperature else {"do_sample": False}
-        )
+        sampling = _sampling(temperature, top_p)
         ids = loaded.model.generate(**inputs, max_new_tokens=max_new_tokens, pad_token_id=_pad(loaded), **sampling)
         texts.append(loaded.tokenizer.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
     return texts
@@ -52,6 +74,8 @@ def write_until(
     max_new_tokens: int,
     context_tokens: int,
     temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
     bos: bool = True,
     special_tokens: bool = False,
     progress: Progress = SILENT,
@@ -59,11 +83,21 @@ def write_until(
     """What the model writes after each prompt up to the first stop, and how many tokens of the prompt were cut.
 
     Prompts of like length are written at once. One that is too long loses its beginning. A control token that stands
-    written in a prompt is text, unless `special_tokens` says that it is meant.
+    written in a prompt is text, unless `special_tokens` says that it is meant. Sampled when temperature is above 0,
+    from the `top_k` likeliest tokens (0: all).
+
+    Raises InputError where what may be written leaves hardly any of the context for a prompt.
     """
     tokenizer = loaded.tokenizer
-    start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    room = max(1, context_tokens - max_new_tokens)
+    start = start_token(tokenizer)
+    room = context_tokens - max_new_tokens
+    if room < LEAST_PROMPT_TOKENS:
+        raise InputError(
+            f"a context of {context_tokens} tokens leaves no room for a prompt beside {max_new_tokens} new ones.",
+            where=tokenizer.name_or_path,
+            remedy=f"Raise context_tokens to {max_new_tokens + LEAST_PROMPT_TOKENS} or more, or have less written.",
+        )
+    sampling = _sampling(temperature, top_p, top_k)
     ids, cut = [], []
     for prompt in prompts:
         plain = {"add_special_tokens": False, "split_special_tokens": not special_tokens, "verbose": False}
@@ -75,9 +109,8 @@ def write_until(
     progress.start("writing answers", len(prompts), "answers")
     set_seed(SEED)
     for batch in _of_like_length(ids, max_new_tokens):
-        for index, text in zip(
-            batch, _write(loaded, [ids[i] for i in batch], stop, max_new_tokens, temperature), strict=True
-        ):
+        written = _write(loaded, [ids[i] for i in batch], stop, max_new_tokens, sampling)
+        for index, text in zip(batch, written, strict=True):
             texts[index] = text
         progress.advance(len(batch))
     return texts, cut
@@ -129,7 +162,11 @@ class _Stop(StoppingCriteria):
 
 
 def _write(
-    loaded: Loaded, batch: Sequence[Sequence[int]], stop: Sequence[str], max_new_tokens: int, temperature: float
+    loaded: Loaded,
+    batch: Sequence[Sequence[int]],
+    stop: Sequence[str],
+    max_new_tokens: int,
+    sampling: Mapping[str, Any],
 ) -> list[str]:
     longest = max(map(len, batch))
     ids_BS = torch.full((len(batch), longest), _pad(loaded) or 0, dtype=torch.long)
@@ -137,7 +174,6 @@ def _write(
     for row, ids in enumerate(batch):
         ids_BS[row, longest - len(ids) :] = torch.tensor(ids)
         mask_BS[row, longest - len(ids) :] = 1
-    sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
     written = loaded.model.generate(
         input_ids=ids_BS.to(loaded.model.device),
         attention_mask=mask_BS.to(loaded.model.device),
@@ -159,6 +195,13 @@ def _greedy(loaded: Loaded, prompt: str, new_tokens: int) -> None:
     inputs = loaded.tokenizer(prompt, return_tensors="pt", return_token_type_ids=False).to(loaded.model.device)
     length = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens}
     loaded.model.generate(**inputs, **length, do_sample=False, pad_token_id=_pad(loaded))
+
+
+def _sampling(temperature: float, top_p: float, top_k: int = 0) -> dict[str, Any]:
+    """What `generate` takes; left out, top_k would be 50."""
+    if not temperature:
+        return {"do_sample": False}
+    return {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": top_k}
 
 
 def _pad(loaded: Loaded) -> int | None:

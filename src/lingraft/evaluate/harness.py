@@ -98,6 +98,8 @@ class Asked(LM):
                     max_new_tokens=kwargs.get("max_gen_toks", kwargs.get("max_new_tokens", 256)),
                     context_tokens=self._context_tokens,
                     temperature=kwargs.get("temperature", 0.0) if kwargs.get("do_sample") else 0.0,
+                    top_p=kwargs.get("top_p", 1.0),
+                    top_k=kwargs.get("top_k", 0),
                     bos=self._bos and not self._chat,
                     special_tokens=self._chat,
                     progress=self._progress,

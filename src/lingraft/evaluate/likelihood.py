@@ -7,17 +7,27 @@ share among all tokens that go on with the end of the context as it does.
 B rows, S places, V tokens of the vocabulary, N places that predict a token of an answer, D columns.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from tokenizers import Encoding
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
 
+from .context import start_token
+from .places import logits_at
+
 BATCH_TOKENS = 8192
 BATCH_LOGITS = 1 << 26
+BATCH_TEXTS = 1000
+"""Tokenized at once."""
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-4}
+"""Between two orders of summation: of log-likelihoods, relative where they are large."""
+TOLERANCE_OF_HALVES = 2e-2
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,8 @@ class Score:
 class _Answer:
     question: int
     answer: int
-    prefix: tuple[int, ...]
-    rest: tuple[int, ...]
+    prefix: array
+    rest: array
     siblings: tuple[int, ...]
     """Tokens that begin with what the first of `rest` has of the context; none where it begins at the answer."""
 
@@ -56,11 +66,18 @@ class _Answer:
 class _Row:
     """Answers that follow one prefix, scored in one sequence without seeing each other."""
 
-    prefix: tuple[int, ...]
+    prefix: array
     answers: list[_Answer] = field(default_factory=list)
 
     def places(self) -> int:
-        return len(self.prefix) + sum(len(answer.rest) - 1 for answer in self.answers)
+        return len(self.prefix) + self.places_of_answers()
+
+    def places_of_answers(self) -> int:
+        return sum(len(answer.rest) - 1 for answer in self.answers)
+
+    def apart(self) -> "list[_Row]":
+        """Each of its answers in a sequence of its own."""
+        return [_Row(self.prefix, [answer]) for answer in self.answers]
 
 
 class Splitter:
@@ -71,47 +88,65 @@ class Splitter:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, bos: bool, special_tokens: bool = False) -> None:
-        start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-        if start is None:
-            raise InputError(
-                "the tokenizer has neither a BOS nor an EOS token to begin a text with.",
-                where=tokenizer.name_or_path,
-                remedy='Name one in tokenizer_config.json: "bos_token": "...".',
-            )
-        self._tokenizer, self._start, self._bos = tokenizer, start, bos
+        self._tokenizer, self._start, self._bos = tokenizer, start_token(tokenizer), bos
         self._special_tokens = special_tokens
         self._pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
+        self._normalizer = tokenizer.backend_tokenizer.normalizer
+        # The pieces of a byte-level vocabulary have a letter a byte.
+        self._is_byte_level = "ByteLevel" in str(tokenizer.backend_tokenizer.decoder)
         self._begin_with: dict[str, tuple[int, ...]] = {}
 
-    def split(self, context: str, answer: str) -> tuple[list[int], list[int], tuple[int, ...]]:
-        """Tokens before the answer, those from where it begins, and what the first of these has to share with.
+    def split(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[array, array, tuple[int, ...]]]:
+        """Of each context and answer: the tokens before the answer, those from where it begins, and what the first of
+        these has to share with.
 
-        Raises InputError where the answer is empty.
+        Raises InputError where an answer is empty.
         """
-        if not answer:
-            raise InputError("an answer is empty.", where=context[-60:], remedy="Leave the item out, or mend it.")
-        kept = context.rstrip(" ")
-        encoded = self._tokenizer(
-            kept + context[len(kept) :] + answer,
-            add_special_tokens=False,
-            split_special_tokens=not self._special_tokens,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
-        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-        cut = next((index for index, (_, end) in enumerate(offsets) if end > len(kept)), len(ids))
-        begin, end = offsets[cut]
-        siblings: tuple[int, ...] = ()
-        if begin < len(kept):
-            siblings = self._siblings(ids[cut], kept[begin:], (context + answer)[begin:end])
-        prefix = ([self._start] if self._bos or not cut else []) + ids[:cut]
-        return prefix, ids[cut:], siblings
+        for first in range(0, len(pairs), BATCH_TEXTS):
+            batch = pairs[first : first + BATCH_TEXTS]
+            for context, answer in batch:
+                if not answer:
+                    where = context[-60:]
+                    raise InputError("an answer is empty.", where=where, remedy="Leave the item out, or mend it.")
+            encoded = self._tokenizer(
+                [context + answer for context, answer in batch],
+                add_special_tokens=False,
+                split_special_tokens=not self._special_tokens,
+                return_attention_mask=False,
+                return_token_type_ids=False,
+                verbose=False,
+            )
+            for (context, answer), ids, encoding in zip(batch, encoded["input_ids"], encoded.encodings, strict=True):
+                yield self._cut(context, answer, ids, encoding)
 
-    def _siblings(self, token: int, shared: str, text: str) -> tuple[int, ...]:
+    def _cut(
+        self, context: str, answer: str, ids: list[int], encoding: Encoding
+    ) -> tuple[array, array, tuple[int, ...]]:
+        text, border = context + answer, len(context.rstrip(" "))
+        # A letter may belong to no token, and a token have none: spaces, where offsets are trimmed.
+        tokens = (encoding.char_to_token(place) for place in range(border, len(text)))
+        cut = next((token for token in tokens if token is not None), len(ids) - 1)
+        while cut and encoding.token_to_chars(cut - 1)[1] > border:
+            cut -= 1
+        begin, end = encoding.token_to_chars(cut)
+        siblings: tuple[int, ...] = ()
+        if begin < border:
+            siblings = self._siblings(ids[cut], self._letters(text[border:], text[border:end], ids[cut + 1 :]))
+        start = [self._start] if self._bos or not cut else []
+        return array("i", start + ids[:cut]), array("i", ids[cut:]), siblings
+
+    def _letters(self, rest: str, of_token: str, after: list[int]) -> int:
+        """How many letters of a token's piece are of the answer, of which tokens `after` it hold the remainder."""
+        if not self._is_byte_level:
+            return len(of_token)
+        # A token may end inside a letter: its bytes are those that no later token has.
+        normal = rest if self._normalizer is None else self._normalizer.normalize_str(rest)
+        return len(normal.encode()) - sum(len(self._pieces[token]) for token in after)
+
+    def _siblings(self, token: int, letters: int) -> tuple[int, ...]:
+        """The tokens that begin as this one does before its last letters."""
         piece = self._pieces[token]
-        # The pieces of a byte-level vocabulary have a letter a byte.
-        letters = len(shared.encode()) if len(piece) == len(text.encode()) else len(shared)
-        beginning = piece[:letters]
+        beginning = piece[: max(1, len(piece) - letters)]
         if beginning not in self._begin_with:
             found = (number for number, other in enumerate(self._pieces) if other.startswith(beginning))
             self._begin_with[beginning] = tuple(found)
@@ -137,21 +172,27 @@ def score(
     cut at their beginning where they are too long. Raises InputError where an answer alone is too long.
     """
     splitter = Splitter(tokenizer, bos=bos, special_tokens=special_tokens)
-    answers, cut = [], {}
-    for number, question in enumerate(questions):
-        for index, text in enumerate(question.answers):
-            prefix, rest, siblings = splitter.split(question.context, text)
-            room = context_tokens - len(rest) + 1
-            if room < 1:
-                raise InputError(
-                    f"an answer has {len(rest)} tokens, more than the {context_tokens} of the context.",
-                    where=text[:60],
-                    remedy="Leave the item out, or raise context_tokens.",
-                )
-            cut[number, index] = max(0, len(prefix) - room)
-            answers.append(_Answer(number, index, tuple(prefix[-room:]), tuple(rest), siblings))
+    places = [(number, index) for number, question in enumerate(questions) for index in range(len(question.answers))]
+    pairs = [(questions[number].context, questions[number].answers[index]) for number, index in places]
+    answers: list[_Answer] = []
+    cut: dict[tuple[int, int], int] = {}
+    for (number, index), (prefix, rest, siblings) in zip(places, splitter.split(pairs), strict=True):
+        room = context_tokens - len(rest) + 1
+        if room < 1:
+            raise InputError(
+                f"an answer has {len(rest)} tokens, more than the {context_tokens} of the context.",
+                where=questions[number].answers[index][:60],
+                remedy="Leave the item out, or raise context_tokens.",
+            )
+        cut[number, index] = max(0, len(prefix) - room)
+        kept = prefix[-room:]
+        if index and kept == answers[-1].prefix:
+            kept = answers[-1].prefix  # held once
+        answers.append(_Answer(number, index, kept, rest, siblings))
     found: dict[tuple[int, int], Score] = {}
-    rows = _rows(answers, together=_takes_masks(model))
+    rows = _rows(answers)
+    if not _takes_masks(model, rows):
+        rows = [alone for row in rows for alone in row.apart()]
     progress.start("scoring answers", len(answers), "answers")
     for batch in _batches(rows, vocabulary=len(tokenizer)):
         for answer, (logprob, is_greedy) in _scored(model, batch):
@@ -164,19 +205,32 @@ def score(
     ]
 
 
-def _takes_masks(model: PreTrainedModel) -> bool:
-    """Whether a mask of one's own decides what every token sees: not where layers see windows, or keep a state."""
-    config = model.config
-    others = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
-    plain = not others and getattr(config, "sliding_window", None) is None
-    return plain and config._attn_implementation in ("sdpa", "eager")
+def _takes_masks(model: PreTrainedModel, rows: Sequence[_Row]) -> bool:
+    """Whether answers in one sequence do not see each other: not where layers see windows, or keep a state, or count
+    how far tokens stand apart.
+
+    That is not looked up but tried, on the rows in which most could go wrong.
+    """
+    shared = [row for row in rows if len(row.answers) > 1]
+    if not shared:
+        return False
+    tolerance = TOLERANCES.get(model.dtype, TOLERANCE_OF_HALVES)
+    longest, most = max(shared, key=_Row.places), max(shared, key=_Row.places_of_answers)
+    for row in (longest,) if longest is most else (longest, most):
+        apart = [logprob for alone in row.apart() for _, (logprob, _) in _scored(model, [alone])]
+        try:
+            together = [logprob for _, (logprob, _) in _scored(model, [row])]
+        except (RuntimeError, ValueError, TypeError, IndexError):  # a mask of such a shape is not taken
+            return False
+        if not all(abs(a - b) <= tolerance * max(1.0, abs(a)) for a, b in zip(apart, together, strict=True)):
+            return False
+    return True
 
 
-def _rows(answers: Iterable[_Answer], *, together: bool) -> list[_Row]:
-    rows: dict[object, _Row] = {}
+def _rows(answers: Iterable[_Answer]) -> list[_Row]:
+    rows: dict[tuple[int, bytes], _Row] = {}
     for answer in answers:
-        key = (answer.question, answer.prefix) if together else (answer.question, answer.answer)
-        rows.setdefault(key, _Row(answer.prefix)).answers.append(answer)
+        rows.setdefault((answer.question, answer.prefix.tobytes()), _Row(answer.prefix)).answers.append(answer)
     return list(rows.values())
 
 
@@ -201,33 +255,21 @@ def _batches(rows: Sequence[_Row], vocabulary: int) -> Iterator[list[_Row]]:
 def _scored(model: PreTrainedModel, batch: Sequence[_Row]) -> Iterator[tuple[_Answer, tuple[float, bool]]]:
     longest = max(row.places() for row in batch)
     ids_BS = torch.zeros(len(batch), longest, dtype=torch.long)
-    positions_BS = torch.zeros_like(ids_BS)
-    sees_BSS = torch.zeros(len(batch), longest, longest, dtype=torch.bool)
-    rows, places, predicted = [], [], []
+    rows: list[int] = []
+    places: list[int] = []
+    predicted: list[int] = []
     for number, row in enumerate(batch):
-        length = len(row.prefix)
-        ids_BS[number, :length] = torch.tensor(row.prefix)
-        positions_BS[number, :length] = torch.arange(length)
-        begin = length
-        for answer in row.answers:
+        ids_BS[number, : len(row.prefix)] = torch.tensor(row.prefix)
+        for answer, begin in _begins(row):
             end = begin + len(answer.rest) - 1
             ids_BS[number, begin:end] = torch.tensor(answer.rest[:-1])
-            positions_BS[number, begin:end] = torch.arange(length, length + end - begin)
-            sees_BSS[number, begin:end, :length] = True
-            sees_BSS[number, begin:end, begin:end] = True
             rows += [number] * len(answer.rest)
-            places += [length - 1, *range(begin, end)]
+            places += [len(row.prefix) - 1, *range(begin, end)]
             predicted += answer.rest
-            begin = end
-        sees_BSS[number, :length, :length] = True
-    sees_BSS = sees_BSS.tril_()
-    sees_BSS.diagonal(dim1=1, dim2=2).fill_(True)  # padding sees itself: a row of nothing has no softmax
-    if all(len(row.answers) == 1 for row in batch):
-        mask = None  # padding stands at the right, attention is causal
-    else:
-        lowest = torch.finfo(model.dtype).min
-        mask = torch.zeros(sees_BSS.shape, dtype=model.dtype).masked_fill_(~sees_BSS, lowest)[:, None].to(model.device)
-    logits_NV = _logits(model, ids_BS, positions_BS, mask, rows, places)
+    inputs = {"input_ids": ids_BS.to(model.device)}
+    if any(len(row.answers) > 1 for row in batch):  # else padding stands at the right, and attention is causal
+        inputs |= _each_alone(model, batch, longest)
+    (logits_NV,) = logits_at(model, inputs, rows, places, at_once=len(places))
     logprobs_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32)).log_softmax(dim=1)
     predicted_N = torch.tensor(predicted, device=logprobs_NV.device)
     chosen_N = logprobs_NV.gather(1, predicted_N[:, None])[:, 0].double().cpu()
@@ -243,23 +285,29 @@ def _scored(model: PreTrainedModel, batch: Sequence[_Row]) -> Iterator[tuple[_An
             first = after
 
 
-def _logits(
-    model: PreTrainedModel,
-    ids_BS: torch.Tensor,
-    positions_BS: torch.Tensor,
-    mask: torch.Tensor | None,
-    rows: list[int],
-    places: list[int],
-) -> torch.Tensor:
-    """The logits (N, V) of some places: the LM head is given no others."""
-    head = model.get_output_embeddings()
-    hook = head.register_forward_pre_hook(lambda _, given: (given[0][rows, places][None],))
-    try:
-        return model(
-            input_ids=ids_BS.to(model.device),
-            position_ids=positions_BS.to(model.device),
-            attention_mask=mask,
-            use_cache=False,
-        ).logits[0]
-    finally:
-        hook.remove()
+def _begins(row: _Row) -> Iterator[tuple[_Answer, int]]:
+    """Every answer with the place of its first token; its last one is only predicted."""
+    begin = len(row.prefix)
+    for answer in row.answers:
+        yield answer, begin
+        begin += len(answer.rest) - 1
+
+
+def _each_alone(model: PreTrainedModel, batch: Sequence[_Row], longest: int) -> dict[str, torch.Tensor]:
+    """Positions and mask by which every answer sees its prefix and itself."""
+    positions_BS = torch.zeros(len(batch), longest, dtype=torch.long)
+    sees_BSS = torch.zeros(len(batch), longest, longest, dtype=torch.bool)
+    for number, row in enumerate(batch):
+        length = len(row.prefix)
+        positions_BS[number, :length] = torch.arange(length)
+        sees_BSS[number, :length, :length] = True
+        for answer, begin in _begins(row):
+            end = begin + len(answer.rest) - 1
+            positions_BS[number, begin:end] = torch.arange(length, length + end - begin)
+            sees_BSS[number, begin:end, :length] = True
+            sees_BSS[number, begin:end, begin:end] = True
+    sees_BSS.tril_()
+    sees_BSS.diagonal(dim1=1, dim2=2).fill_(True)  # padding sees itself: a row of nothing has no softmax
+    lowest = torch.finfo(model.dtype).min
+    mask = torch.zeros(sees_BSS.shape, dtype=model.dtype).masked_fill_(~sees_BSS, lowest)[:, None]
+    return {"position_ids": positions_BS.to(model.device), "attention_mask": mask.to(model.device)}

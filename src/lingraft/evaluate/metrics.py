@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def chrf_counts(text: str, references: Sequence[str]) -> list[float]:
 
 def bleu_counts(text: str, references: Sequence[str]) -> list[float]:
     """What spBLEU counts in a segment; the model of `SPBLEU_MODEL` has to be there."""
-    counts = BLEU(tokenize="flores200")._extract_corpus_statistics([text], [[reference] for reference in references])[0]
+    counts = _spbleu()._extract_corpus_statistics([text], [[reference] for reference in references])[0]
     return [float(count) for count in counts]
 
 
@@ -183,6 +184,12 @@ def is_exact(text: str, references: Sequence[str]) -> bool:
 def has_spbleu() -> bool:
     """Whether the model that spBLEU cuts words with is on this machine."""
     return SPBLEU_MODEL.is_file()
+
+
+@cache
+def _spbleu() -> BLEU:
+    """Reading its SentencePiece model takes longer than counting a segment."""
+    return BLEU(tokenize="flores200")
 
 
 def _overlap(words: list[str], reference: list[str]) -> float:

@@ -79,7 +79,10 @@ def mcnemar(right: Sequence[bool], against: Sequence[bool]) -> float:
     better = sum(a and not b for a, b in zip(right, against, strict=True))
     worse = sum(b and not a for a, b in zip(right, against, strict=True))
     discordant = better + worse
-    tail = sum(math.comb(discordant, k) for k in range(min(better, worse) + 1))
+    tail = ways = 1  # to choose none of them
+    for k in range(min(better, worse)):
+        ways = ways * (discordant - k) // (k + 1)
+        tail += ways
     return min(1.0, 2 * tail / 2**discordant)
 
 

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from lingraft.evaluate.bits import batch_tokens
+from lingraft.evaluate.places import logits_at
 from lingraft.train import experts, loss, optimizers, quantize
 from lingraft.train.loading import load_dtype
 from lingraft.train.settings import Settings
@@ -332,11 +333,15 @@ def _forward(model: PreTrainedModel, batch: Mapping[str, torch.Tensor], autocast
 
 def _held_out(model: PreTrainedModel, context_tokens: int, autocast: bool) -> None:
     """One batch of `bits.measure`."""
-    windows = max(1, batch_tokens(model.config.vocab_size) // context_tokens)
-    ids_BS = torch.zeros(windows, context_tokens, dtype=torch.long)
-    with torch.inference_mode():
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            output = model(input_ids=ids_BS, use_cache=False)
-        logits_BSV = output.logits.float()
-        del output
-        torch.nn.functional.cross_entropy(logits_BSV[0], ids_BS[0], reduction="sum")
+    at_once = batch_tokens(model.config.vocab_size)
+    ids_BS = torch.zeros(max(1, at_once // context_tokens), context_tokens, dtype=torch.long)
+    rows = [row for row in range(len(ids_BS)) for _ in range(context_tokens - 1)]
+    places = list(range(context_tokens - 1)) * len(ids_BS)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        for logits_CV in logits_at(model, {"input_ids": ids_BS}, rows, places, at_once):
+            whole_CV = logits_CV.float()  # as accelerate gives outputs back
+            del logits_CV
+            of_a_window_SV = whole_CV[: context_tokens - 1]
+            predicted_S = ids_BS.new_zeros(len(of_a_window_SV))
+            torch.nn.functional.cross_entropy(of_a_window_SV, predicted_S, reduction="sum")
+            del whole_CV, of_a_window_SV

@@ -36,7 +36,9 @@ class Analyze(StageConfig):
     documents: int | None = Field(
         None, ge=2, description="Held-out documents of each stream, evenly spread; all by default."
     )
-    context_tokens: int | None = Field(None, ge=16, description="Tokens read at once; the base's positions by default.")
+    context_tokens: int | None = Field(
+        None, ge=16, description="Tokens read at once; by default what all models have positions for."
+    )
 
 
 def check(context: Check) -> None:
@@ -84,16 +86,19 @@ def run(job: Job) -> dict[str, Any]:
     from lingraft.analyze.subject import Subject
     from lingraft.corpus import find
     from lingraft.evaluate import evaluate
+    from lingraft.evaluate.context import context_tokens
 
     config = job.config
     languages = {"target": find(job.settings.language)}
     if job.settings.replay:
         languages["replay"] = find(job.settings.replay)
+    models = {name: job.inputs[name].folder for name in config.models}
+    trusted = any(job.inputs[name].figures["trust_remote_code"] for name in config.models)
     subject = Subject(
-        {name: job.inputs[name].folder for name in config.models},
+        models,
         evaluate.held_out(job.inputs[config.corpus].folder, languages, config.documents),
         job.folder,
-        config.context_tokens or job.inputs[config.models[0]].figures["max_positions"] or 2048,
+        context_tokens(models, config.context_tokens, trust_remote_code=trusted),
         job.settings.seed,
         trusted=[job.inputs[n].folder for n in config.models if job.inputs[n].figures["trust_remote_code"]],
         progress=job.progress,

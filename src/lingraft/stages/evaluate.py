@@ -49,7 +49,9 @@ class Evaluate(StageConfig):
     documents: int | None = Field(
         None, ge=2, description="Held-out documents of each stream, evenly spread; all by default."
     )
-    context_tokens: int | None = Field(None, ge=16, description="Tokens read at once; the base's positions by default.")
+    context_tokens: int | None = Field(
+        None, ge=16, description="Tokens read at once; by default what all models have positions for."
+    )
     prompts: list[str] = Field([], description="Prompts in the target language; else the first words of held-out text.")
     samples: int = Field(4, ge=1, description="Prompts of each stream taken from held-out text.")
     written: int = Field(40, ge=2, description="Beginnings of held-out target text that `writing` goes on from.")
@@ -130,6 +132,7 @@ def run(job: Job) -> dict[str, Any]:
     """Measure; see `lingraft.evaluate`."""
     from lingraft.corpus import StreamTexts, find
     from lingraft.evaluate import compare, evaluate
+    from lingraft.evaluate.context import context_tokens as tokens_of
     from lingraft.evaluate.statistics import COVERAGE
 
     config = job.config
@@ -143,7 +146,7 @@ def run(job: Job) -> dict[str, Any]:
         languages["replay"] = find(job.settings.replay)
     corpus = job.inputs[config.corpus].folder
     texts = evaluate.held_out(corpus, languages, config.documents)
-    context_tokens = config.context_tokens or job.inputs[config.models[0]].figures["max_positions"] or 2048
+    context_tokens = tokens_of(models, config.context_tokens, trust_remote_code=common["trust_remote_code"])
     figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}
     if "bits" in config.suites:
         measured = evaluate.measure_bits(models, texts, job.folder, context_tokens=context_tokens, **common)

@@ -151,3 +151,8 @@ def test_no_pattern_goes_wild(piece: str) -> None:
     for line in (text, f"{text} ", f"a {text}", text + "\n" + text):
         for sentence in prose.sentences(line):
             prose.words(sentence, POLISH)
+
+
+def test_a_number_without_end() -> None:
+    """Quadratic time would not end within the limit of a test."""
+    assert prose.words("1," * 400_000, POLISH) == []

@@ -22,6 +22,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 from transformers.utils import logging
 
 from lingraft.core.errors import InputError
+from lingraft.evaluate.context import start_token
 
 from .data import LabeledItem, LabeledTask
 
@@ -98,14 +99,7 @@ class Encoder:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, context_tokens: int) -> None:
-        start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-        if start is None:
-            raise InputError(
-                "the tokenizer has neither a BOS nor an EOS token to begin a text with.",
-                where=tokenizer.name_or_path,
-                remedy='Name one in tokenizer_config.json: "bos_token": "...".',
-            )
-        self._tokenizer, self._start, self._context_tokens = tokenizer, start, context_tokens
+        self._tokenizer, self._start, self._context_tokens = tokenizer, start_token(tokenizer), context_tokens
 
     def __call__(self, items: Sequence[LabeledItem]) -> tuple[list[list[int]], int]:
         """The ids of every item, and how many items were cut."""

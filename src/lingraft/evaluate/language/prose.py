@@ -51,7 +51,7 @@ NO_PROSE = (
     r"|\p{Latn}++(?:\.[\p{Ll}&&\p{Latn}]++){1,8}+(?!\p{L})"
     r"|\p{Latn}++\([^()\n]{0,100}+\)?"
     # Numbers with their unit, identifiers and formulas.
-    r"|(?<!\w)\d[\d.,]*+[ \u00a0]?\p{Latn}{1,3}+(?!\p{L})"
+    r"|(?<!\w)\d[\d.,]{0,64}+[ \u00a0]?\p{Latn}{1,3}+(?!\p{L})"
     r"|\p{Latn}*+[\d_][\d_\p{Latn}\p{M}]*+"
     # A title: in quotation marks or italics, with a capital, no whole sentence.
     r"""|(?:["“„«‹‘]|(?<![*_])[*_])(?=\p{Lu})[^"“”„«»‹›’*_.!?\n]{1,60}+(?<!,)(?:["”“»›’]|[*_](?![*_]))"""
