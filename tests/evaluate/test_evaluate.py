@@ -1,5 +1,6 @@
 import json
 import shutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lingraft.corpus.shards import ShardWriter
 from lingraft.evaluate import bits, evaluate
 from lingraft.evaluate.bits import Bits
 from lingraft.evaluate.evaluate import HeldOut
+from lingraft.evaluate.generate import Loaded
 
 LANGUAGES = {"target": find("pl"), "replay": find("en")}
 
@@ -169,6 +171,9 @@ def test_no_words_are_counted_in_a_script_without_spaces() -> None:
         ("吾輩は猫である。名前はまだ無い。どこで", "吾輩は猫である。名前はま"),
         ("   \n          after white space", "after"),
         ("one\n\ntwo three four", "one\n\ntwo"),
+        ("吾輩は 猫である。名前はまだ無い。どこで", "吾輩は 猫である。名前は"),
+        ("ภาษาไทย ภาษาไทยภาษาไทย", "ภาษาไทย ภาษา"),
+        ("東京 is a large city", "東京 is a"),
         ("donaudampfschifffahrt", "donaudampfsc"),
     ],
 )
@@ -184,6 +189,15 @@ def test_write_samples(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(evaluate, "SPEED_TOKENS", 4)
+    load, there = evaluate.load, []
+
+    def load_alone(path: Path, **options: bool) -> Loaded:
+        assert all(model() is None for model in there)
+        loaded = load(path, **options)
+        there.append(weakref.ref(loaded.model))
+        return loaded
+
+    monkeypatch.setattr(evaluate, "load", load_alone)
     prompts = [("target", "Stary latarnik"), ("replay", "The old")]
     options = {"max_new_tokens": 5, "temperature": 0.8, "top_p": 0.9, "seed": 3}
     samples, speed = evaluate.write_samples(models, prompts, texts, **options)

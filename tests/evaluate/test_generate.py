@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from lm_eval.api.instance import Instance
 
 from lingraft.core.errors import InputError
-from lingraft.evaluate import evaluate
-from lingraft.evaluate.generate import Loaded, continue_prompts, speeds, write_until
+from lingraft.evaluate import evaluate, generate
+from lingraft.evaluate.generate import Loaded, continue_prompts, speed, write_until
+from lingraft.evaluate.harness import Asked
 
 PROMPTS = ["The old lighthouse", "Nobody"]
 
@@ -70,6 +72,19 @@ def test_the_likeliest_alone_are_greedy(loaded: Loaded) -> None:
     assert write_until(loaded, PROMPTS, temperature=1.0, top_p=1e-6, **options) == greedy
 
 
+def test_what_a_task_of_the_harness_asks_for_is_done(loaded: Loaded) -> None:
+    asked = Asked(loaded, context_tokens=64)
+
+    def written(**settings: object) -> list[str]:
+        kwargs = {"until": [], "max_gen_toks": 12, **settings}
+        return asked.generate_until([Instance("generate_until", {}, (prompt, kwargs), 0) for prompt in PROMPTS])
+
+    greedy, sampled = written(), {"do_sample": True, "temperature": 1.0}
+    assert written(**sampled) != greedy
+    assert written(**sampled, top_k=1) == greedy
+    assert written(**sampled, top_p=1e-6) == greedy
+
+
 def test_all_tokens_are_sampled_from(loaded: Loaded) -> None:
     """Not the 50 likeliest, which is what transformers does where nothing is said."""
     ids = torch.tensor([[loaded.tokenizer.bos_token_id]])
@@ -98,7 +113,8 @@ def test_no_prompts(loaded: Loaded) -> None:
     assert write(loaded, []) == []
 
 
-def test_speeds_of_every_model(loaded: Loaded) -> None:
-    rates = speeds({"base": loaded, "adapted": loaded}, "Nobody", new_tokens=4, rounds=2)
-    assert list(rates) == ["base", "adapted"]
-    assert all(rate > 0 for rate in rates.values())
+def test_speed_counts_all_tokens_that_are_asked_for(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock that ticks twice: where the counted tokens begin and where they end."""
+    ticks = iter([10.0, 12.0])
+    monkeypatch.setattr(generate.time, "perf_counter", lambda: next(ticks))
+    assert speed(loaded, "Nobody", new_tokens=6) == 3

@@ -7,6 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, PretrainedConfig
 
 from lingraft.core.devices import DEVICES
+from lingraft.evaluate.bits import batch_tokens
 from lingraft.forecast import rehearsal, timing
 from lingraft.forecast.planner import Prediction, alternatives, predict
 from lingraft.forecast.tape import Tape
@@ -123,6 +124,17 @@ def test_few_layers_tell_of_many(bf16: Settings, config: PretrainedConfig, train
     assert reckoned.flops == pytest.approx(run.flops, rel=1e-6)
     assert reckoned.training_bytes == pytest.approx(run.training_bytes, rel=0.02)
     assert reckoned.held_out_bytes == run.held_out_bytes
+
+
+def test_held_out_text_needs_no_logits_of_a_whole_window(bf16: Settings) -> None:
+    """Of a large vocabulary; a text twice as long has twice the hidden states, and as many logits at once."""
+    config = LlamaConfig.from_dict({**LLAMA.to_dict(), "vocab_size": 1 << 20})
+    size = batch_tokens(1 << 20)
+    once, twice, fourfold = (
+        rehearsed(config, replace(bf16, sequence_tokens=size * times + 1)).held_out_bytes for times in (1, 2, 4)
+    )
+    assert fourfold - once < 0.02 * once
+    assert once <= twice <= fourfold
 
 
 def test_the_tape_counts_real_tensors_the_same(bf16: Settings) -> None:

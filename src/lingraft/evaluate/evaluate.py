@@ -5,6 +5,7 @@ import functools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 import torch
@@ -17,12 +18,14 @@ from lingraft.corpus.language import Language
 from . import bits, generate, kept, statistics
 from .bits import Bits
 from .generate import Loaded
+from .language.prose import UNSPACED
 
 Each = TypeVar("Each")
 
 STREAMS = ("target", "replay")
 EVERY_SOURCE = "all"
 SPEED_TOKENS = 128
+SPEED_ROUNDS = 3
 LEAST_DOCUMENTS = 5
 """Of a source, to stand in the table by itself: resampling fewer makes an interval that is far too narrow."""
 LEAST_GROUPS = 8
@@ -183,7 +186,9 @@ def first_words(text: str, characters: int) -> str:
     text = text.strip()
     if len(text) <= characters:
         return text
-    return text[:characters].rsplit(None, 1)[0]
+    beginning = text[:characters]
+    *words, last = beginning.rsplit(None, 1)
+    return beginning if not words or UNSPACED.search(last) else words[0]
 
 
 def write_samples(
@@ -201,26 +206,34 @@ def write_samples(
     """Continuations of (stream, prompt) by every model, and the speed at which each could write the target language.
 
     The speed in characters is tokens a second times the characters that a token holds in the held-out target text:
-    what a model happens to write (the base: its own language) would flatter it.
+    what a model happens to write (the base: its own language) would flatter it. It is a median of rounds in which the
+    models take turns, so that a slow moment of the machine meets all of them. One of them is in memory at a time.
     """
-    loaded = {name: load(path, trust_remote_code=path in trusted) for name, path in models.items()}
     samples = [{"stream": stream, "prompt": prompt, "continuations": {}} for stream, prompt in prompts]
-    for name, model in progress.track(loaded.items(), "writing samples", len(loaded), "models"):
-        written = generate.continue_prompts(
-            model,
-            [prompt for _, prompt in prompts],
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-        )
-        for sample, text in zip(samples, written, strict=True):
-            sample["continuations"][name] = text
     target = next(text for text in texts if text.stream == "target")
+    characters: dict[str, float] = {}
+    rates: dict[str, list[float]] = {name: [] for name in models}
+    turns = [name for _ in range(SPEED_ROUNDS) for name in models]
+    for name in progress.track(turns, "writing samples", len(turns), "turns"):
+        loaded = load(models[name], trust_remote_code=models[name] in trusted)
+        if not rates[name]:
+            written = generate.continue_prompts(
+                loaded,
+                [prompt for _, prompt in prompts],
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+            )
+            for sample, text in zip(samples, written, strict=True):
+                sample["continuations"][name] = text
+            characters[name] = sum(map(len, target.texts)) / _num_tokens(loaded, target.texts)
+        rates[name].append(generate.speed(loaded, prompts[0][1], new_tokens=SPEED_TOKENS))
+        del loaded  # before the next comes
     speed = []
-    for name, rate in generate.speeds(loaded, prompts[0][1], new_tokens=SPEED_TOKENS).items():
-        characters = sum(map(len, target.texts)) / _num_tokens(loaded[name], target.texts)
-        speed.append({"model": name, "tokens_per_second": rate, "characters_per_second": rate * characters})
+    for name, rounds in rates.items():
+        rate = median(rounds)
+        speed.append({"model": name, "tokens_per_second": rate, "characters_per_second": rate * characters[name]})
     return samples, speed
 
 

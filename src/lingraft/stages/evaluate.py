@@ -146,7 +146,7 @@ def run(job: Job) -> dict[str, Any]:
         languages["replay"] = find(job.settings.replay)
     corpus = job.inputs[config.corpus].folder
     texts = evaluate.held_out(corpus, languages, config.documents)
-    context_tokens = tokens_of(models, config.context_tokens, trust_remote_code=common["trust_remote_code"])
+    context_tokens = tokens_of(models, config.context_tokens, trusted=common["trusted"])
     figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}
     if "bits" in config.suites:
         measured = evaluate.measure_bits(models, texts, job.folder, context_tokens=context_tokens, **common)
