@@ -60,7 +60,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         tasks.append(made)
         answers[made.name] = by_model
         runs += [
-            {key: value for key, value in result.items() if key not in ("items", "golds", "answers", "identity")}
+            {key: value for key, value in result.items() if key not in ("items", "golds", "answers")}
             for result in results
         ]
         for result in results:
@@ -72,7 +72,7 @@ def measured(arguments: argparse.Namespace, name: str) -> dict[str, Any]:
         "items_of_the_task": whole.figures(),
         "items_used": data.figures(),
         "coverage": statistics.COVERAGE,
-        "table": compare.table(tasks, answers, seed=0),
+        "table": compare.table(tasks, answers, base="base", seed=0),
         "scores_over_seeds": {
             f"{method}, {model}": interval(
                 [run["score"] for run in runs if (run["method"], run["model"]) == (method, model)]

@@ -126,7 +126,11 @@ def null(data: Path, adapted: Path) -> dict[str, Any]:
     per_metric: dict[str, list[bool]] = {}
     for resample in range(RESAMPLES):
         swapped = {task.name: _traded(given[task.name], draw) for task in tasks}
-        rows = [row for row in compare.table(tasks, swapped, seed=resample) if row["against"] and row["against"]["p"]]
+        rows = [
+            row
+            for row in compare.table(tasks, swapped, base="base", seed=resample)
+            if row["against"] and row["against"]["p"]
+        ]
         comparisons += len(rows)
         called += sum(row["against"]["verdict"] != "no difference" for row in rows)
         uncorrected += sum(row["against"]["p"] < compare.LEVEL for row in rows)
@@ -134,7 +138,7 @@ def null(data: Path, adapted: Path) -> dict[str, Any]:
         for row in rows:
             per_metric.setdefault(row["metric"], []).append(row["against"]["p"] < compare.LEVEL)
     itself = {task.name: {"one": given[task.name]["base"], "two": given[task.name]["base"]} for task in tasks}
-    same = [row for row in compare.table(tasks, itself, seed=1) if row["against"] and row["against"]["p"]]
+    same = [row for row in compare.table(tasks, itself, base="one", seed=1) if row["against"] and row["against"]["p"]]
     return {
         "tasks": {task.name: len(task.items) for task in tasks},
         "resamples": RESAMPLES,

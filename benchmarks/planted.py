@@ -98,7 +98,7 @@ def warnings(store: Path, name: str, overrides: list[str]) -> dict[str, Any]:
     command = [*LINGRAFT, "run", "starter", *settings, "--store", str(store), "--name", name]
     done = subprocess.run(command, check=False)
     page = (store / "runs" / name / "report" / "report.html").read_text(encoding="utf-8")
-    block = re.search(r'<section id="warnings".*?</section>', page, re.DOTALL)
+    block = re.search(r'<aside class="alerts".*?</aside>', page, re.DOTALL)
     lines = re.findall(r"<li[^>]*>(.*?)</li>", block[0], re.DOTALL) if block else []
     told = [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", line)).split()) for line in lines]
     return {"exit_code": done.returncode, "warnings": told}

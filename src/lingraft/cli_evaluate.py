@@ -79,7 +79,9 @@ def evaluate(
                 suites=[_wanted(one, options, items, shots, prompts, chat) for one in suite],
                 held_out=[document for file in text for document in texts_of(file)],
                 training=(document for file in training_text for document in texts_of(file)),
-                context_tokens=tokens_of(models, context_tokens, trust_remote_code=trust_remote_code),
+                context_tokens=tokens_of(
+                    models, context_tokens, trusted=tuple(models.values()) if trust_remote_code else ()
+                ),
                 seed=seed,
                 trust_remote_code=trust_remote_code,
                 progress=screen,

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from transformers import AutoModelForCausalLM
 
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.corpus.language import find
-from lingraft.evaluate import asking, compare, harness, leaks
+from lingraft.evaluate import asking, compare, harness
 from lingraft.evaluate.alone import compare_models
+from lingraft.evaluate.evaluate import HeldOut, measure_bits
 from lingraft.evaluate.suites.loading import check, load, tasks_of
 from lingraft.evaluate.suites.source import NoDataError
 from lingraft.evaluate.task import Answer, Item, Task, without_overlap
@@ -48,7 +50,7 @@ def test_every_answer_is_kept(models: dict[str, Path], tmp_path: Path) -> None:
     assert found["toy"]["base"] != found["toy"]["adapted"]
     kept = json.loads((tmp_path / "toy" / "items.json").read_text())
     assert [item["context"] for item in kept["items"]] == [item.context for item in ITEMS]
-    assert len(json.loads((tmp_path / "toy" / "adapted.json").read_text())) == len(ITEMS)
+    assert len(json.loads((tmp_path / "toy" / "adapted.json").read_text())["result"]) == len(ITEMS)
 
 
 def test_what_is_answered_is_not_asked_again(
@@ -66,13 +68,38 @@ def test_what_is_answered_is_not_asked_again(
     assert both["toy"]["base"] == first["toy"]["base"]
 
 
+def test_answers_of_another_model_or_task_are_not_taken(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answer = harness.answer
+    monkeypatch.setattr(
+        harness, "answer", lambda loaded, *rest, **kw: asked.append("model") or answer(loaded, *rest, **kw)
+    )
+    shutil.copytree(models["base"], folder := tmp_path / "model")
+    out = tmp_path / "answers"
+    first, _ = asking.ask({"one": folder}, [task()], out, context_tokens=64)
+    shutil.copytree(models["adapted"], folder, dirs_exist_ok=True)
+    other, _ = asking.ask({"one": folder}, [task()], out, context_tokens=64)
+    assert other != first
+    assert other == asking.ask({"one": folder}, [task()], out, context_tokens=64)[0]
+    assert len(asked) == 2
+    fewer, _ = asking.ask({"one": folder}, [task(items=ITEMS[:5])], out, context_tokens=64)
+    assert fewer["toy"]["one"] == other["toy"]["one"][:5]
+    asking.ask({"one": folder}, [task(items=ITEMS[:5])], out, context_tokens=32)
+    # A tokenizer of several files, of which none is tokenizer.json, is read as well.
+    (folder / "vocab.txt").write_text("a")
+    asking.ask({"one": folder}, [task(items=ITEMS[:5])], out, context_tokens=32)
+    assert len(asked) == 5
+
+
 def test_a_task_that_cannot_be_asked_is_named_and_the_rest_goes_on(models: dict[str, Path], tmp_path: Path) -> None:
     endless = task("endless", items=(Item("1", "The lake", (" has" * 90, " x")),))
     found, missing = asking.ask(models, [endless, task()], tmp_path, context_tokens=32)
     assert [(one.task, one.model) for one in missing] == [("endless", "base"), ("endless", "adapted")]
     assert "more than the 32 of the context" in missing[0].why
     assert (len(found["endless"]), len(found["toy"])) == (0, 2)
-    rows = compare.table([endless, task()], found, seed=1)
+    rows = compare.table([endless, task()], found, base="base", seed=1)
     assert {row["task"] for row in rows} == {"toy"}
 
 
@@ -86,6 +113,7 @@ def test_differences_are_tested_item_by_item_and_corrected() -> None:
             "toy": {"base": answers(long, same), "adapted": answers(long, better)},
             "other": {"base": answers(long, same), "adapted": answers(long, same)},
         },
+        base="base",
         seed=1,
     )
     base, adapted, _, unchanged = table
@@ -105,7 +133,9 @@ def test_items_of_one_passage_are_tested_together() -> None:
     items = tuple(Item(f"i{n}", "x", (" a", " b"), group=f"passage {n // 10}") for n in range(40))
     grouped = task(items=items)
     first, second = [n < 20 for n in range(40)], [True] * 40
-    row = compare.table([grouped], {"toy": {"a": answers(grouped, first), "b": answers(grouped, second)}}, seed=2)[1]
+    row = compare.table(
+        [grouped], {"toy": {"a": answers(grouped, first), "b": answers(grouped, second)}}, base="a", seed=2
+    )[1]
     assert row["groups"] == 4
     assert row["against"]["test"] == "permutation"
     assert row["against"]["p"] > 0.2
@@ -115,7 +145,7 @@ def test_items_of_one_passage_are_tested_together() -> None:
 def test_a_metric_without_a_value_is_said_not_tested() -> None:
     one_class = task(metrics=("matthews",))
     given = [Answer(item.id, "x", {"matthews": [1.0, 0, 0, 0]}) for item in ITEMS]
-    rows = compare.table([one_class], {"toy": {"a": given, "b": given}}, seed=1)
+    rows = compare.table([one_class], {"toy": {"a": given, "b": given}}, base="a", seed=1)
     assert [row["value"] for row in rows] == [None, None]
     assert rows[1]["against"]["p"] is None
     assert json.dumps(rows, allow_nan=False)
@@ -127,40 +157,10 @@ def test_a_model_against_itself_is_seldom_called_different() -> None:
     called = 0
     for seed in range(200):
         sides = {side: answers(task(), [draw.random() < 0.6 for _ in ITEMS]) for side in ("a", "b")}
-        called += compare.table([task()], {"toy": sides}, seed=seed)[1]["against"]["verdict"] != "no difference"
+        called += (
+            compare.table([task()], {"toy": sides}, base="a", seed=seed)[1]["against"]["verdict"] != "no difference"
+        )
     assert called <= 12
-
-
-def test_items_that_stand_in_the_training_text_are_named() -> None:
-    texts = [
-        f"Once, in {n} towns, {draw} people met at the market and spoke about bread."
-        for n, draw in zip("abc", "xyz", strict=True)
-    ]
-    keeper = "Why did the old keeper of the lighthouse count the stairs?"
-    paths = "Where do the narrow paths of the northern forest lead in winter?"
-    items = (
-        Item("planted", f"Question: {keeper}\nAnswer:", (" He feared the sea.", " x")),
-        Item("clean", f"Question: {paths}\nAnswer:", (" To the lake.", " x")),
-        Item("short", "Who argued?", (" He", " x")),
-    )
-    asked = task(items=items)
-    texts.append(
-        "It was said: why did the old keeper of the lighthouse count the stairs? He feared the sea. And so on."
-    )
-    found = leaks.find([asked], texts, spaces=True)
-    assert (found[0].items, found[0].too_short) == (("planted",), 1)
-    given = {"base": answers(asked, [True, False, False]), "adapted": answers(asked, [True, True, False])}
-    figures = leaks.figures(found, [asked], {"toy": given})[0]
-    assert (figures["leaked"], figures["items"], figures["examples"]) == (1, 3, ["planted"])
-    assert figures["without"] == {"base": 0, "adapted": 0.5}
-    assert leaks.find([asked], texts[:-1], spaces=True)[0].items == ()
-
-
-def test_scripts_without_spaces_are_looked_for_by_characters() -> None:
-    text = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"
-    other = Item("other", "月日は百代の過客にして行かふ年も又旅人也舟の上に", ("生涯", "x"))
-    asked = task(items=(Item("neko", text[:25], (text[25:], "x")), other))
-    assert leaks.find([asked], [text], spaces=False)[0].items == ("neko",)
 
 
 def test_suites_without_data_are_named_and_the_rest_is_asked(tmp_path: Path) -> None:
@@ -228,12 +228,29 @@ def test_compared_alone_without_a_recipe(models: dict[str, Path], tmp_path: Path
     assert (figures["missing"], [leak["leaked"] for leak in figures["leaks"]]) == ([], [0] * 6)
     assert json.loads((tmp_path / "out" / "figures.json").read_text()) == figures
     assert compare_models(models, POLISH, tmp_path / "out", training=polish, **common) == figures
-    with pytest.raises(InputError, match="this folder holds answers of other models or to other tasks"):
-        compare_models({"base": models["base"]}, POLISH, tmp_path / "out", **common)
+    alone = compare_models({"base": models["base"]}, POLISH, tmp_path / "out", **common)
+    assert alone["bits"] == figures["bits"][:1]
 
 
-def test_of_beginnings_the_right_one_is_looked_for() -> None:
-    item = Item("0", "", (" was two inches too long for the small box.",), 1, contexts=("The spoon", "The old knife"))
-    asked = Task("toy", "toy", "Toy", "en", "en", "choice", (item,))
-    (found,) = leaks.find([asked], [f"He said: {item.solved}"], spaces=True)
-    assert found.items == ("0",)
+def test_only_code_of_trusted_models_is_run(
+    tiny_base: Path, tmp_path: Path, polish: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    models = {}
+    for name in ("known", "unknown"):
+        shutil.copytree(tiny_base, folder := tmp_path / name)
+        config = json.loads((folder / "config.json").read_text())
+        config["auto_map"] = {"AutoModelForCausalLM": "own.Model"}
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "own.py").write_text(
+            "from pathlib import Path\nfrom transformers import LlamaForCausalLM\n"
+            f"Path({str(tmp_path)!r}, 'ran-{name}').touch()\nclass Model(LlamaForCausalLM):\n    pass\n"
+        )
+        models[name] = folder
+    trusted = [models["known"]]
+    asked = [task(items=ITEMS[:2])]
+    texts = [HeldOut("target", POLISH, polish[:1], ["text"])]
+    asking.ask(models, asked, tmp_path / "answers", context_tokens=64, trusted=trusted)
+    measure_bits(models, texts, tmp_path / "bits", context_tokens=64, trusted=trusted)
+    assert [path.name for path in tmp_path.glob("ran-*")] == ["ran-known"]

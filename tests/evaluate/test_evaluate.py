@@ -85,13 +85,27 @@ def test_measured_bits_are_kept_model_by_model(models: dict[str, Path], texts: l
     assert first["base"]["target"] == bits.measure(loaded.model, loaded.tokenizer, texts[0].texts, context_tokens=64)
     kept = tmp_path / "bits-base.json"
     changed = json.loads(kept.read_text(encoding="utf-8"))
-    changed["target"][0]["bits"] = 1.5
+    changed["result"]["target"][0]["bits"] = 1.5
     kept.write_text(json.dumps(changed), encoding="utf-8")
     again = evaluate.measure_bits(models, texts, **options)
     assert again["base"]["target"][0].bits == 1.5
     assert again["base"]["target"][1:] == first["base"]["target"][1:]
     assert again["copy"] == first["base"]
     assert again["adapted"] != first["base"]
+
+
+def test_bits_of_other_weights_texts_or_context_are_measured_anew(
+    models: dict[str, Path], texts: list[HeldOut], tmp_path: Path
+) -> None:
+    shutil.copytree(models["base"], folder := tmp_path / "model")
+    options = {"folder": tmp_path, "context_tokens": 64}
+    first = evaluate.measure_bits({"one": folder}, texts, **options)
+    shutil.copytree(models["adapted"], folder, dirs_exist_ok=True)
+    other = evaluate.measure_bits({"one": folder}, texts, **options)
+    assert other["one"] == evaluate.measure_bits({"two": models["adapted"]}, texts, **options)["two"] != first["one"]
+    fewer = evaluate.measure_bits({"one": folder}, texts[:1], **options)
+    assert fewer["one"] == {"target": other["one"]["target"]}
+    assert evaluate.measure_bits({"one": folder}, texts[:1], tmp_path, context_tokens=16) != fewer
 
 
 def test_bits_table(measured: dict[str, dict[str, list[Bits]]], texts: list[HeldOut]) -> None:

@@ -17,6 +17,7 @@ from lingraft.evaluate import asking, bits, compare, evaluate, harness
 from lingraft.evaluate.defined import defined
 from lingraft.evaluate.generate import Loaded, write_until
 from lingraft.evaluate.harness import Asked
+from lingraft.evaluate.suites import harness_tasks
 from lingraft.evaluate.suites.loading import load
 from lingraft.evaluate.task import Answer, Item, Task
 from lingraft.evaluate.wanted import Wanted
@@ -241,10 +242,17 @@ def test_a_task_of_the_harness_in_a_file_of_ones_own(loaded: Loaded, plain: HFLM
     theirs = asked_by_harness(plain, task)
     assert [answer.item for answer in found] == ["0", "1", "3", "4"]
     assert [answer.counts["acc"] for answer in found] == [[theirs[place]["acc"], 1] for place in (0, 1, 3, 4)]
-    rows = compare.table([task], {"mine": {"one": found, "two": found}}, seed=1)
+    rows = compare.table([task], {"mine": {"one": found, "two": found}}, base="one", seed=1)
     assert [(row["metric"], row["chance"], row["items"]) for row in rows] == [("acc", 0.5, 4)] * 2
     assert rows[1]["against"]["verdict"] == "no difference"
     assert rows[1]["against"]["test"] == "McNemar, exact"
+
+
+def test_a_task_of_the_harness_is_known_by_its_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, same = in_file(tmp_path, CHOICE), in_file(tmp_path, CHOICE)
+    monkeypatch.setattr(f"{__name__}.ROWS", ROWS[:-1])
+    harness_tasks._set_up.cache_clear()
+    assert first.identity() == same.identity() != in_file(tmp_path, CHOICE).identity()
 
 
 def test_a_task_of_the_harness_has_as_many_examples_as_are_wanted(loaded: Loaded, tmp_path: Path) -> None:
@@ -254,7 +262,7 @@ def test_a_task_of_the_harness_has_as_many_examples_as_are_wanted(loaded: Loaded
     assert [sample["arguments"][0][0].count("because") for sample in samples] == [3] * 6
     found = harness.answer(loaded, task, context_tokens=256)
     assert [a.logprobs for a in found] == [tuple(r[0] for r in sample["filtered_resps"]) for sample in samples]
-    (row,) = compare.table([task], {"mine": {"one": found}}, seed=1)
+    (row,) = compare.table([task], {"mine": {"one": found}}, base="one", seed=1)
     assert row["shots"] == 2
     assert in_file(tmp_path, f"{CHOICE}num_fewshot: 3\n").most_shots == 3
 
@@ -278,7 +286,7 @@ def test_only_means_over_items_are_figures(loaded: Loaded, tmp_path: Path) -> No
     whole = in_file(tmp_path, WHOLE)
     found = harness.answer(loaded, whole, context_tokens=64)
     assert whole.lower_is_better == ("word_perplexity", "bits_per_byte")
-    (row,) = compare.table([whole], {"mine": {"one": found}}, seed=1)
+    (row,) = compare.table([whole], {"mine": {"one": found}}, base="one", seed=1)
     measured = bits.measure(loaded.model, loaded.tokenizer, [row["premise"] for row in ROWS], context_tokens=64)
     expected = sum(one.bits for one in measured) / sum(len(row["premise"].encode()) for row in ROWS)
     assert row["value"] == pytest.approx(expected, rel=1e-6)
@@ -312,7 +320,7 @@ def test_values_tell_what_is_right_or_wrong(tmp_path: Path) -> None:
     task = in_file(tmp_path, CHOICE.replace("higher_is_better: true", "higher_is_better: false"))
     base = [Answer(str(n), "", {"acc": [0.2 + n % 3 / 10, 1.0]}) for n in range(40)]
     better = [Answer(a.item, "", {"acc": [a.counts["acc"][0] - 0.1, 1.0]}) for a in base]
-    against = compare.table([task], {"mine": {"base": base, "new": better}}, seed=1)[1]["against"]
+    against = compare.table([task], {"mine": {"base": base, "new": better}}, base="base", seed=1)[1]["against"]
     assert (against["test"], against["effect"], against["verdict"]) == ("permutation", None, "better")
     assert against["difference"] == pytest.approx(-0.1)
 

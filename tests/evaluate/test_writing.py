@@ -1,6 +1,7 @@
 """What models write, counted model by model on the same beginnings."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,26 @@ def test_every_figure_for_every_model(tiny_base: Path, held_out: tuple[HeldOut, 
     # The seed of what is sampled is the same for both, and so are the models.
     base, adapted = (json.loads((tmp_path / "writing" / f"{name}.json").read_text()) for name in ("base", "adapted"))
     assert base == adapted
+
+
+def test_every_metric_is_tested_and_corrected(
+    tiny_base: Path, held_out: tuple[HeldOut, HeldOut], tmp_path: Path
+) -> None:
+    found = measured(tiny_base, held_out, tmp_path)
+    verdicts = [row["against"]["verdict"] for row in found["rows"] if row["against"] and row["against"]["p"]]
+    assert set(verdicts) == {"no difference"}
+    assert len(verdicts) > 1
+
+
+def test_text_without_words_is_named_and_nothing_is_asked(
+    tiny_base: Path, held_out: tuple[HeldOut, HeldOut], tmp_path: Path
+) -> None:
+    target, other = held_out
+    found = measured(tiny_base, (target, replace(other, texts=["1 2 3"] * 20, sources=["text"] * 20)), tmp_path)
+    assert set(found) == {"skipped", "missing"}
+    assert "the text in English has no words to learn the language from" in found["skipped"]
+    assert found["missing"] == [{"suite": "writing", "why": found["skipped"], "task": None, "model": None}]
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_model_that_writes_another_language_is_told(

@@ -82,7 +82,8 @@ def written(model: str, metric: str, title: str) -> dict[str, Any]:
     value = {"base": 0.1, "graft": 0.12, "pretrain": 0.9}[model]
     value = 1 - value if lower else value
     gap = value - (0.9 if lower else 0.1)
-    against = {"difference": gap, "low": gap - 0.05, "high": gap + 0.05, "p": None, "verdict": None}
+    verdict = {"base": None, "graft": "no difference", "pretrain": "better"}[model]
+    against = {"difference": gap, "low": gap - 0.05, "high": gap + 0.05, "p": 0.03, "verdict": verdict}
     return {
         "model": model,
         "metric": metric,
@@ -361,19 +362,29 @@ def adaptation() -> dict[str, Any]:
                 ],
                 "passages": {"base": [{"text": "of the <b>", "count": 3}], "graft": [], "pretrain": []},
                 "reliability": {"known": 0.63, "false_alarms": 0.08, "found": 0.98, "enough": False},
-                "missing": [],
             },
             "missing": [{"suite": "xcopa", "why": "there is no Polish here.", "task": None, "model": None}],
             "leaks": [
                 {
                     "task": "letters",
+                    "title": "Questions, by letter",
+                    "searched": True,
                     "items": 66,
                     "leaked": 3,
                     "too_short": 0,
                     "examples": ["cho-001", "cho-007", "cho-009"],
                     "without": {"base": 0.238, "graft": 0.254, "pretrain": 0.429},
                 },
-                {"task": "translation", "items": 66, "leaked": 0, "too_short": 1, "examples": [], "without": {}},
+                {
+                    "task": "hellaswag",
+                    "title": "hellaswag",
+                    "searched": False,
+                    "items": 0,
+                    "leaked": 0,
+                    "too_short": 0,
+                    "examples": [],
+                    "without": {},
+                },
             ],
             "bits": [
                 bits(model, stream, name, shift, 0.02 if name == "all" else 0.034)

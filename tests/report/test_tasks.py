@@ -21,8 +21,15 @@ def test_leaks_and_what_is_missing_are_named(report):
     assert warnings(report) == [
         "Questions, by letter: 3 of 66 items stand in the training text (cho-001, cho-007, cho-009). "
         "Without them: base 0.238, graft 0.254, pretrain 0.429.",
+        "Not looked for in the training text, as the harness has the items: hellaswag.",
         "xcopa is missing: there is no Polish here.",
     ]
+
+
+def test_a_leaked_task_that_no_model_answered_is_named(report):
+    report["evaluation"]["leaks"][0] |= {"task": "unanswered", "title": "Stories", "without": {}}
+    told = "Stories: 3 of 66 items stand in the training text (cho-001, cho-007, cho-009)."
+    assert warnings(report)[0] == told
 
 
 def test_figures_without_a_value_are_further_ones(report):

@@ -140,7 +140,7 @@ def _measure(subject: Subject, name: str, path: Path, pairs: Sequence[sources.Pa
     """Scores of one model, kept in the subject's folder as soon as they are there."""
     file = subject.folder / f"alignment-{name}.json"
     if not file.exists():
-        loaded = load(path, trust_remote_code=subject.trust_remote_code)
+        loaded = load(path, trust_remote_code=path in subject.trusted)
         sides = [
             mean_states(loaded, side, context_tokens=subject.context_tokens, progress=subject.progress)
             for side in zip(*pairs, strict=True)

@@ -63,5 +63,5 @@ def _kept(
     """What was measured of a model, written as soon as it is there."""
     file = subject.folder / f"context-{part}-{name}.json"
     if not file.exists():
-        write_json(file, measure(load(path, trust_remote_code=subject.trust_remote_code)))
+        write_json(file, measure(load(path, trust_remote_code=path in subject.trusted)))
     return json.loads(file.read_text(encoding="utf-8"))

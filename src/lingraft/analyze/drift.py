@@ -5,7 +5,7 @@ V rows of a table, N of them compared, D columns.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ NUMBER = re.compile(r"\d+")
 
 
 def matrices(
-    before: Path, after: Path, *, trust_remote_code: bool = False, progress: Progress = SILENT
+    before: Path, after: Path, *, trusted: Collection[Path] = (), progress: Progress = SILENT
 ) -> dict[str, Any]:
     """Relative Frobenius change |B - A| / |A| and cosine of A and B: of all weights, per layer, per kind, per both.
 
@@ -34,7 +34,7 @@ def matrices(
     by_token = {
         name
         for folder, weights in ((before, old), (after, new))
-        for name in _by_token(tables.find(folder, weights, trust_remote_code=trust_remote_code))
+        for name in _by_token(tables.find(folder, weights, trust_remote_code=folder in trusted))
     }
     pairs, alone = paired(old.files.keys() - by_token, new.files.keys() - by_token)
     sums: defaultdict[tuple[int | None, str], np.ndarray] = defaultdict(lambda: np.zeros(5))
@@ -93,16 +93,16 @@ def change(parts: Iterable[np.ndarray]) -> dict[str, Any]:
     }
 
 
-def table(folder: Path, side: str, *, trust_remote_code: bool = False) -> torch.Tensor:
+def table(folder: Path, side: str, *, trusted: Collection[Path] = ()) -> torch.Tensor:
     """The embedding ("input") or the LM head ("output") as it is stored; the one is the other where they are tied."""
     weights = checkpoint.open(folder)
-    found = tables.find(folder, weights, trust_remote_code=trust_remote_code)
+    found = tables.find(folder, weights, trust_remote_code=folder in trusted)
     return weights.load((found.output if side == "output" and found.output else found.input)[0])
 
 
-def is_tied(folder: Path, *, trust_remote_code: bool = False) -> bool:
+def is_tied(folder: Path, *, trusted: Collection[Path] = ()) -> bool:
     """Whether embedding and LM head are one table."""
-    return tables.find(folder, checkpoint.open(folder), trust_remote_code=trust_remote_code).tied
+    return tables.find(folder, checkpoint.open(folder), trust_remote_code=folder in trusted).tied
 
 
 def rows(

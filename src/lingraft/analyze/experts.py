@@ -70,7 +70,7 @@ def _measured(
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     if kept is not None and len(kept["cells"]) == len(kept["layers"]):
         return kept
-    loaded = load(path, trust_remote_code=subject.trust_remote_code)
+    loaded = load(path, trust_remote_code=path in subject.trusted)
     mixtures = find(loaded.model)
     if kept is None:
         mixtures = mixtures if _can_be_read(loaded, mixtures) else []

@@ -45,7 +45,7 @@ def forgetting(
         subject.texts,
         subject.folder,
         context_tokens=subject.context_tokens,
-        trust_remote_code=subject.trust_remote_code,
+        trusted=subject.trusted,
         progress=subject.progress,
     )
     languages = language_table(measured, subject.texts, forgotten_above=forgotten_above, seed=subject.seed)
@@ -131,8 +131,7 @@ def _weights(subject: Subject) -> dict[str, Any]:
     kept = subject.folder / "drift.json"
     if not kept.exists():
         base, *_, adapted = subject.models.values()
-        remote = subject.trust_remote_code
-        write_json(kept, drift.matrices(base, adapted, trust_remote_code=remote, progress=subject.progress))
+        write_json(kept, drift.matrices(base, adapted, trusted=subject.trusted, progress=subject.progress))
     return json.loads(kept.read_text(encoding="utf-8"))
 
 
@@ -140,7 +139,7 @@ def _new_tokens(subject: Subject, most: int, still_degrees: float, text: Path | 
     words = new_tokens.vocabulary(list(subject.models.values()))
     held_out = chain.from_iterable(held_out.texts for held_out in subject.texts)
     counts = new_tokens.count(words, chain(held_out, _lines(text)))
-    sides = new_tokens.sides(words, counts, trust_remote_code=subject.trust_remote_code)
+    sides = new_tokens.sides(words, counts, trusted=subject.trusted)
     found: dict[str, Any] = {
         "tied": len(sides) == 1,
         "tokens": len(words.new_ids),

@@ -4,7 +4,7 @@ V rows of a table, N new rows, D columns.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Side:
     table_VD: torch.Tensor
 
 
-def sides(words: Vocabulary, counts: Counter[int], *, trust_remote_code: bool = False) -> list[Side]:
+def sides(words: Vocabulary, counts: Counter[int], *, trusted: Collection[Path] = ()) -> list[Side]:
     """Both tables, or the one where they are tied; one after the other is read.
 
     The crowd are old tokens that never come in the text. The softmax pushes all of their rows the same way, and with
@@ -72,16 +72,16 @@ def sides(words: Vocabulary, counts: Counter[int], *, trust_remote_code: bool = 
     with its replay and with none, 11 new tokens never stand in the training text: 11 and 9 of them move with the crowd,
     beside them 8 and 0 that stand there up to three times, and none that stands there more often.
     """
-    tied = drift.is_tied(words.adapted, trust_remote_code=trust_remote_code)
+    tied = drift.is_tied(words.adapted, trusted=trusted)
     found = []
     for name in SIDES[:1] if tied else SIDES:
-        after_VD = drift.table(words.adapted, name, trust_remote_code=trust_remote_code)
-        before_VD = drift.table(words.base, name, trust_remote_code=trust_remote_code)
+        after_VD = drift.table(words.adapted, name, trusted=trusted)
+        before_VD = drift.table(words.base, name, trusted=trusted)
         copied, new_ids = words.matching.copied, words.new_ids
         old = drift.rows(before_VD, list(copied.values()), after_VD, list(copied))
         new, crowd_cosine = None, None
         if words.start is not None:
-            before_VD = drift.table(words.start, name, trust_remote_code=trust_remote_code)
+            before_VD = drift.table(words.start, name, trusted=trusted)
             new = drift.rows(before_VD, new_ids, after_VD, new_ids)
             crowd = [index for index in copied if not counts[index]]
             if crowd and new_ids and (tied or name == "output"):

@@ -97,7 +97,7 @@ def _measured(
     """What was counted in every item, and how the weights are kept; written as soon as it is there."""
     file = subject.folder / f"quantization-{name}-{precision}.json"
     if not file.exists():
-        loaded, weights = load_at(path, precision, trust_remote_code=subject.trust_remote_code)
+        loaded, weights = load_at(path, precision, trust_remote_code=path in subject.trusted)
         write_json(file, {"weights": weights, "counts": count(scored, loaded)})
     return json.loads(file.read_text(encoding="utf-8"))
 

@@ -4,7 +4,7 @@ An analysis is a function of a Subject, with its options as keyword-only paramet
 every estimate has `value`, `low` and `high`. Where it does not apply it answers {"skipped": why}.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ class Subject:
     """Where it may keep what is finished, to go on from after a kill."""
     context_tokens: int
     seed: int
-    trust_remote_code: bool = False
+    trusted: Collection[Path] = ()
+    """Those of the folders whose own code may be run."""
     progress: Progress = SILENT
     trainings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The figures of the pretrain steps, by name."""

@@ -1,8 +1,9 @@
 """Several models asked the same items, every answer kept; what cannot be asked is named, and the rest goes on."""
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from lingraft.core.artifact import write_json
 from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
 
-from . import harness
+from . import harness, kept
 from .evaluate import load
+from .generate import Loaded
 from .task import Answer, Task
 from .wanted import Missing
 
@@ -25,12 +27,13 @@ def ask(
     folder: Path,
     *,
     context_tokens: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> tuple[dict[str, dict[str, list[Answer]]], list[Missing]]:
     """Put every task to every model; `folder` keeps the items and each model's answers as soon as they are there.
 
-    Answers that are there already are read, not asked for again.
+    Answers of the same model to the same task are read, not asked for again. `trusted` are folders of models whose own
+    code may be run.
     """
     answers: dict[str, dict[str, list[Answer]]] = {task.name: {} for task in tasks}
     missing = []
@@ -38,25 +41,32 @@ def ask(
         (folder / task.name).mkdir(parents=True, exist_ok=True)
         write_json(folder / task.name / "items.json", dataclasses.asdict(task))
     for name, path in models.items():
-        open_tasks = [task for task in tasks if not _kept(folder, task, name).exists()]
-        if open_tasks:
-            loaded = load(path, trust_remote_code=trust_remote_code)
-        for task in open_tasks:
-            progress.event("asking", task=task.name, model=name)
+        loaded = functools.cache(functools.partial(load, path, trust_remote_code=path in trusted))
+        for task in tasks:
+            file, identity = folder / task.name / f"{name}.json", _identity(path, task, context_tokens)
+            make = functools.partial(_asked, name, loaded, task, context_tokens, progress)
             try:
-                found = harness.answer(loaded, task, context_tokens=context_tokens, progress=progress)
+                records = kept.result(file, identity, make)
             except InputError as error:
                 missing.append(Missing(task.suite, str(error), task.name, name))
-                continue
-            write_json(_kept(folder, task, name), [dataclasses.asdict(answer) for answer in found])
-        for task in tasks:
-            if (kept := _kept(folder, task, name)).exists():
-                answers[task.name][name] = [_answer(record) for record in json.loads(kept.read_text(encoding="utf-8"))]
+            else:
+                answers[task.name][name] = [_answer(record) for record in records]
     return answers, missing
 
 
-def _kept(folder: Path, task: Task, model: str) -> Path:
-    return folder / task.name / f"{model}.json"
+def _asked(
+    name: str, loaded: Callable[[], Loaded], task: Task, context_tokens: int, progress: Progress
+) -> list[dict[str, Any]]:
+    progress.event("asking", task=task.name, model=name)
+    found = harness.answer(loaded(), task, context_tokens=context_tokens, progress=progress)
+    return [dataclasses.asdict(answer) for answer in found]
+
+
+def _identity(model: Path, task: Task, context_tokens: int) -> dict[str, Any]:
+    found = {"model": kept.model_digest(model), "task": task.identity(), "context_tokens": context_tokens}
+    if task.kind == "harness":
+        found["harness"] = version("lm_eval")  # whose task it is
+    return found
 
 
 def _answer(record: dict[str, Any]) -> Answer:

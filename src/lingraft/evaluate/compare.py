@@ -1,7 +1,7 @@
 """Models side by side on the same items: figures with intervals, differences with tests and a verdict in words."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from .wanted import Wanted
 
 LEVEL = 0.05
 """Below this corrected p value a difference is called one."""
+RIGHT_OR_WRONG = ([0, 1], [1, 1])
+"""Counts of an item that is answered once."""
 
 
 def on_tasks(
@@ -31,14 +33,14 @@ def on_tasks(
     training: Iterable[str],
     context_tokens: int,
     seed: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Every model on every task: the `tasks` table, what is `missing`, and items that stand in the training text.
 
-    `folder` keeps every answer as soon as it is there.
+    `folder` keeps every answer as soon as it is there. `trusted` are folders of models whose own code may be run.
     """
-    common = {"trust_remote_code": trust_remote_code, "progress": progress}
+    common = {"trusted": trusted, "progress": progress}
     tasks, missing = tasks_of(suites, language)
     answers, unanswered = asking.ask(models, tasks, folder, context_tokens=context_tokens, **common)
     missing += unanswered
@@ -48,20 +50,22 @@ def on_tasks(
             tasks += more
             answers |= more_answers
             missing += more_missing
-    leaked = leaks.find(tasks, training, spaces=language.spaces, progress=progress)
+    leaked = leaks.find(tasks, training, progress=progress)
     return {
-        "tasks": table(tasks, answers, seed=seed),
+        "tasks": table(tasks, answers, base=next(iter(models)), seed=seed),
         "missing": [asdict(one) for one in missing],
-        "leaks": leaks.figures(leaked, tasks, answers),
+        "leaks": leaks.figures(leaked, answers),
     }
 
 
-def table(tasks: Sequence[Task], answers: Answers, *, seed: int) -> list[dict[str, Any]]:
-    """A row for every task, metric and model, with the difference from the first model that answered.
+def table(
+    tasks: Sequence[Task], answers: Answers, *, base: str, seed: int, every_metric: bool = False
+) -> list[dict[str, Any]]:
+    """A row for every task, metric and model that answered, with the difference from `base` where that did.
 
-    Tests are of each task's first metric, and corrected for how many of them the table has.
+    Tests are of each task's first metric, or of every one, and corrected for how many of them the table has.
     """
-    rows = [row for task in tasks for row in _rows(task, answers[task.name], seed)]
+    rows = [row for task in tasks for row in _rows(task, answers[task.name], base, seed, every_metric)]
     tested = [row for row in rows if row["against"] is not None and row["against"]["p"] is not None]
     for row, corrected in zip(tested, statistics.holm([row["against"]["p"] for row in tested]), strict=True):
         row["against"]["p_holm"] = corrected
@@ -69,26 +73,26 @@ def table(tasks: Sequence[Task], answers: Answers, *, seed: int) -> list[dict[st
     return rows
 
 
-def _rows(task: Task, by_model: Mapping[str, list[Answer]], seed: int) -> list[dict[str, Any]]:
+def _rows(
+    task: Task, by_model: Mapping[str, list[Answer]], base: str, seed: int, every_metric: bool
+) -> list[dict[str, Any]]:
     rows = []
-    first = next(iter(by_model), None)
-    if first is None:
+    if not by_model:
         return rows
     # Items without a group stand for themselves.
     groups = [item.group or f"item {number}" for number, item in enumerate(task.items)]
     # What a task of the harness names may be no number for one of the models.
-    names = task.metrics or [
-        name for name in by_model[first][0].counts if all(name in given[0].counts for given in by_model.values())
-    ]
+    given_first = next(iter(by_model.values()))[0].counts
+    names = task.metrics or [name for name in given_first if all(name in g[0].counts for g in by_model.values())]
     for metric_name in names:
         metric, headline = _metric(task, metric_name, by_model), metric_name == names[0]
         for model, given in by_model.items():
             counts = [answer.counts[metric_name] for answer in given]
             found = statistics.estimate(counts, metric.of_sums, seed=seed, groups=groups)
             against = None
-            if model != first:
-                base = [answer.counts[metric_name] for answer in by_model[first]]
-                against = _against(counts, base, metric, groups, seed, tested=headline)
+            if model != base and base in by_model:
+                of_base = [answer.counts[metric_name] for answer in by_model[base]]
+                against = _against(counts, of_base, metric, groups, seed, tested=headline or every_metric)
             rows.append(
                 {
                     "task": task.name,
@@ -146,10 +150,11 @@ def _against(
     if math.isnan(gap.value):
         return found
     if metric.is_share:
-        shares = [sum(count[0] for count in side) / len(side) for side in (counts, base)]
+        shares = [sum(count[0] for count in side) / sum(count[1] for count in side) for side in (counts, base)]
         found["effect"] = statistics.cohens_h(*shares)
     if tested:
-        if metric.is_share and len(set(groups)) in (0, len(counts)):
+        is_alone = len(set(groups)) in (0, len(counts))
+        if metric.is_share and is_alone and all(count in RIGHT_OR_WRONG for count in (*counts, *base)):
             found["test"] = "McNemar, exact"
             found["p"] = statistics.mcnemar([c[0] > 0 for c in counts], [c[0] > 0 for c in base])
         else:

@@ -1,6 +1,6 @@
 """What a model can be given to read: the token that a text begins with, and how many tokens there may be."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from transformers import AutoConfig, PreTrainedTokenizerBase
@@ -32,12 +32,14 @@ def positions(folder: Path, *, trust_remote_code: bool = False) -> int | None:
     return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
-def context_tokens(models: Mapping[str, Path], wanted: int | None, *, trust_remote_code: bool = False) -> int:
+def context_tokens(models: Mapping[str, Path], wanted: int | None, *, trusted: Collection[Path] = ()) -> int:
     """How many tokens models that are compared read at once: what is wanted, or as many as all of them can.
+
+    The code of those in `trusted` may be run.
 
     Raises InputError where more is wanted than one of them has positions.
     """
-    found = {name: positions(path, trust_remote_code=trust_remote_code) for name, path in models.items()}
+    found = {name: positions(path, trust_remote_code=path in trusted) for name, path in models.items()}
     limits = {name: limit for name, limit in found.items() if limit}
     shortest = min(limits, key=limits.__getitem__, default=None)
     if wanted is None:

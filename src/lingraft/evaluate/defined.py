@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import logging
 import math
 import numbers
@@ -70,6 +71,14 @@ def defined(name: str, *, own_file: bool, num_shots: int | None = None) -> Harne
         if getattr(found, flag, False):
             raise InputError(f"this task {what}.", where=name, remedy="Leave it out.")
     return found
+
+
+def content(found: HarnessTask) -> str:
+    """A hash of the items, whatever columns they have."""
+    digest = hashlib.sha256()
+    for row in found.eval_docs:
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
 def lower_is_better(found: HarnessTask) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Several models on the same held-out text: bits per byte with intervals, samples, speed."""
 
 import dataclasses
-import json
+import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from lingraft.core.artifact import write_json
 from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus import shards
 from lingraft.corpus.language import Language
 
-from . import bits, generate, statistics
+from . import bits, generate, kept, statistics
 from .bits import Bits
 from .generate import Loaded
 from .language.prose import UNSPACED
@@ -91,27 +90,28 @@ def measure_bits(
     folder: Path,
     *,
     context_tokens: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> dict[str, dict[str, list[Bits]]]:
     """Bits of every document by model and stream; each model's are kept in `folder` as soon as they are there."""
+    about = {"texts": kept.digest([[text.stream, text.texts] for text in texts]), "context_tokens": context_tokens}
+
+    def made(path: Path) -> dict[str, list[dict[str, Any]]]:
+        loaded = load(path, trust_remote_code=path in trusted)
+        return {
+            text.stream: [
+                dataclasses.asdict(record)
+                for record in bits.measure(
+                    loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
+                )
+            ]
+            for text in texts
+        }
+
     measured = {}
     for name, path in models.items():
-        kept = folder / f"bits-{name}.json"
-        if not kept.exists():
-            loaded = load(path, trust_remote_code=trust_remote_code)
-            streams = {
-                text.stream: [
-                    dataclasses.asdict(record)
-                    for record in bits.measure(
-                        loaded.model, loaded.tokenizer, text.texts, context_tokens=context_tokens, progress=progress
-                    )
-                ]
-                for text in texts
-            }
-            del loaded  # before the next comes
-            write_json(kept, streams)
-        streams = json.loads(kept.read_text(encoding="utf-8"))
+        identity = {"model": kept.model_digest(path), **about}
+        streams = kept.result(folder / f"bits-{name}.json", identity, functools.partial(made, path))
         measured[name] = {stream: [Bits(**record) for record in records] for stream, records in streams.items()}
     return measured
 
@@ -200,7 +200,7 @@ def write_samples(
     temperature: float,
     top_p: float,
     seed: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Continuations of (stream, prompt) by every model, and the speed at which each could write the target language.
@@ -215,7 +215,7 @@ def write_samples(
     rates: dict[str, list[float]] = {name: [] for name in models}
     turns = [name for _ in range(SPEED_ROUNDS) for name in models]
     for name in progress.track(turns, "writing samples", len(turns), "turns"):
-        loaded = load(models[name], trust_remote_code=trust_remote_code)
+        loaded = load(models[name], trust_remote_code=models[name] in trusted)
         if not rates[name]:
             written = generate.continue_prompts(
                 loaded,

@@ -1,6 +1,7 @@
 """Test items that stand in the training text: what was learned by heart is no skill."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,11 @@ WORDS = 8
 """Words in a row that are looked for: as few as GPT-3's least (Brown et al. 2020, appendix C), so that a short item is
 judged as well."""
 CHARACTERS = 20
-"""Of a script without spaces, in place of words."""
+"""Of text without spaces, in place of words."""
 LEAST_SHARE = 0.5
-"""Of an item's runs that stand in the training text."""
+"""Of a field's runs that stand in one document."""
 EXAMPLES = 5
-_LABEL = re.compile(r"^(?:[^\s:]+ ?[^\s:]*: ?|[A-E]\. )", re.MULTILINE)
+_LABEL = re.compile(r"^(?:[^\s:]+ ?[^\s:]*: ?|[A-J]\. )")
 """What a prompt puts in front of a line."""
 
 Run = tuple[str, ...]
@@ -31,58 +32,81 @@ Run = tuple[str, ...]
 class Leak:
     """Of one task."""
 
-    task: str
-    items: tuple[str, ...]
-    """Ids of items that stand in the training text."""
+    task: Task
+    places: tuple[int, ...]
+    """Of items that stand in the training text, among the task's."""
     too_short: int
     """Items with too few words to be told from chance."""
 
+    @property
+    def items(self) -> list[str]:
+        """Their ids."""
+        return [self.task.items[place].id for place in self.places]
 
-def find(tasks: Sequence[Task], texts: Iterable[str], *, spaces: bool, progress: Progress = SILENT) -> list[Leak]:
-    """For every task, the items of which at least half the runs of eight words stand in one of the texts.
 
-    An item is its context and its right answer, without the labels of the prompt.
+def find(tasks: Sequence[Task], texts: Iterable[str], *, progress: Progress = SILENT) -> list[Leak]:
+    """For every task, the items of which a field stands in one of the texts, at least half its runs of eight words.
+
+    Fields are what a data set may have been copied by: each line of the context and each answer, alone and as the item
+    goes on with the right one, without the labels of the prompt. A line that all items have is the prompt's.
     """
-    length = WORDS if spaces else CHARACTERS
-    runs = {task.name: [list(_runs(normalized(_text(item)), length)) for item in task.items] for task in tasks}
-    wanted = {run for of_items in runs.values() for of_item in of_items for run in of_item}
-    seen: set[Run] = set()
-    if wanted:
+    fields: list[tuple[int, int]] = []
+    """Task and item of each."""
+    runs_of: list[int] = []
+    holding: dict[Run, list[int]] = defaultdict(list)
+    too_short = [0] * len(tasks)
+    for number, task in enumerate(tasks):
+        of_items = [_fields(item) for item in task.items]
+        is_one_passage = len({item.group or place for place, item in enumerate(task.items)}) == 1
+        of_prompt = set.intersection(*of_items) if of_items and not is_one_passage else set()
+        for place, of_item in enumerate(of_items):
+            found = [runs for field in of_item - of_prompt if (runs := set(_runs(field, _length(field))))]
+            too_short[number] += not found
+            for runs in found:
+                for run in runs:
+                    holding[run].append(len(fields))
+                fields.append((number, place))
+                runs_of.append(len(runs))
+    leaked: set[tuple[int, int]] = set()
+    lengths = {len(run) for run in holding}
+    if holding:
         for text in progress.track(texts, "looking for test items in the training text", None, "documents"):
-            seen.update(wanted.intersection(_runs(normalized(text), length)))
+            words = normalized(text)
+            seen = {run for length in lengths for run in _runs(words, length) if run in holding}
+            counted = Counter(field for run in seen for field in holding[run])
+            leaked.update(fields[field] for field, n in counted.items() if n >= LEAST_SHARE * runs_of[field])
     return [
-        Leak(
-            task.name,
-            tuple(
-                item.id
-                for item, of_item in zip(task.items, runs[task.name], strict=True)
-                if of_item and sum(run in seen for run in of_item) >= LEAST_SHARE * len(of_item)
-            ),
-            sum(not of_item for of_item in runs[task.name]),
-        )
-        for task in tasks
+        Leak(task, tuple(place for place in range(len(task.items)) if (number, place) in leaked), too_short[number])
+        for number, task in enumerate(tasks)
     ]
 
 
-def figures(leaks: Sequence[Leak], tasks: Sequence[Task], answers: Answers) -> list[dict[str, Any]]:
-    """What the report says of every task: how many items leaked, and each model's figure without them."""
+def figures(leaks: Sequence[Leak], answers: Answers) -> list[dict[str, Any]]:
+    """What the report says of every task: how many items leaked, and each model's figure without them.
+
+    Where the harness has the items they are not searched for.
+    """
     found = []
-    for leak, task in zip(leaks, tasks, strict=True):
-        leaked = set(leak.items)
+    for leak in leaks:
+        task, leaked = leak.task, set(leak.places)
         without: Mapping[str, float | None] = {}
         if leaked:
             metric = METRICS[task.metrics[0]]
             without = {
-                model: _value(metric, [a.counts[task.metrics[0]] for a in given if a.item not in leaked])
+                model: _value(
+                    metric, [a.counts[task.metrics[0]] for place, a in enumerate(given) if place not in leaked]
+                )
                 for model, given in answers[task.name].items()
             }
         found.append(
             {
                 "task": task.name,
+                "title": task.title,
+                "searched": task.kind != "harness",
                 "items": len(task.items),
                 "leaked": len(leaked),
                 "too_short": leak.too_short,
-                "examples": list(leak.items[:EXAMPLES]),
+                "examples": leak.items[:EXAMPLES],
                 "without": without,
             }
         )
@@ -96,9 +120,16 @@ def _value(metric: Any, counts: list[list[float]]) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _text(item: Item) -> str:
-    return _LABEL.sub("", item.solved)
+def _fields(item: Item) -> set[Run]:
+    texts = [item.context, *item.contexts, *item.answers, item.solved]
+    lines = (line for text in texts for line in text.splitlines())
+    return {tuple(normalized(_LABEL.sub("", line.strip()))) for line in lines}
 
 
-def _runs(words: list[str], length: int) -> Iterator[Run]:
+def _length(field: Run) -> int:
+    """Of a script without spaces `normalized` makes single characters."""
+    return CHARACTERS if sum(len(word) == 1 for word in field) > len(field) / 2 else WORDS
+
+
+def _runs(words: Sequence[str], length: int) -> Iterator[Run]:
     return (tuple(words[begin : begin + length]) for begin in range(len(words) - length + 1))

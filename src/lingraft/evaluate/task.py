@@ -79,6 +79,8 @@ class Task:
     """The name, or the YAML file, of a task that the harness defines: it has no items here."""
     definition: str = ""
     """What stands in that file; empty for a name."""
+    data: str = ""
+    """Of a task that the harness defines, a hash of its items."""
     most_items: int | None = None
     """Of a task that the harness defines."""
     lower_is_better: tuple[str, ...] = ()

@@ -1,11 +1,12 @@
 """What models write of their own: in which language it is, and whether it goes round in circles."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
 
 from . import asking, compare
@@ -13,6 +14,7 @@ from .evaluate import HeldOut, first_words
 from .language.output_language import SHARES, Written, describe
 from .language.word_language import WordLanguages
 from .task import Answer, Item, Task
+from .wanted import Missing
 
 PROMPT_CHARACTERS = 60
 METRICS = ("in_target", "switched", "foreign_words", "repeated_4", "loops", "distinct_2", "empty")
@@ -32,21 +34,25 @@ def measure(
     temperature: float,
     context_tokens: int,
     seed: int,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Continuations of the first words of held-out target text, counted by `output_language`, model by model.
 
-    `training` is text of the target and of the other language, which the word-level models learn from.
+    `training` is text of the target and of the other language, which the word-level models learn from. Where it is too
+    little, nothing is asked, and `skipped` says why.
     """
     asked = task(target, prompts, max_new_tokens, temperature)
-    words = WordLanguages.learn(*training, target.language, other.language)
+    try:
+        words = WordLanguages.learn(*training, target.language, other.language)
+    except InputError as error:
+        return skipped(str(error))
     given, missing = asking.ask(
         models,
         [asked],
         folder,
         context_tokens=context_tokens,
-        trust_remote_code=trust_remote_code,
+        trusted=trusted,
         progress=progress,
     )
     counted, passages = {}, {}
@@ -62,11 +68,16 @@ def measure(
         "prompts": len(asked.items),
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
-        "rows": compare.table([asked], {asked.name: counted}, seed=seed),
+        "rows": compare.table([asked], {asked.name: counted}, base=next(iter(models)), seed=seed, every_metric=True),
         "passages": passages,
         "reliability": {**asdict(words.reliability), "enough": words.reliability.enough},
         "missing": [asdict(one) for one in missing],
     }
+
+
+def skipped(why: str) -> dict[str, Any]:
+    """In place of figures."""
+    return {"skipped": why, "missing": [asdict(Missing("writing", why))]}
 
 
 def task(target: HeldOut, prompts: int, max_new_tokens: int, temperature: float) -> Task:

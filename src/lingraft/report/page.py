@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from . import figures, format, headline, tables, tasks
+from . import analysis, figures, format, headline, tables, tasks, warnings
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLES = ("page.css", "analysis.css")
 
 
 def write(report: Mapping[str, Any], folder: Path) -> Path:
@@ -26,7 +27,9 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False
     )
     environment.filters.update(format.FILTERS)
-    environment.globals.update(tables=tables, headline=headline, tasks=tasks)
+    environment.globals.update(
+        tables=tables, headline=headline, tasks=tasks, analyses=analysis, warnings=warnings.warnings
+    )
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     curves = figures.curves(report)
     library = get_plotlyjs() if curves else ""
@@ -35,7 +38,7 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
         report=report,
         names={stream: headline.language(report, stream) for stream in tables.STREAMS},
         curves=curves,
-        style=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        style=Markup("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in STYLES)),
         script=Markup(script),
         library=Markup(_packed(library)) if curves else "",
         allowed_scripts=" ".join(_content_hash(text) for text in (script, library)) if curves else "'none'",

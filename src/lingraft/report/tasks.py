@@ -8,6 +8,9 @@ from . import format as fmt
 from .figures import Axis, axis
 from .tables import role_of
 
+FEW = 3
+"""Missing results that are named each with its reason where there is little room."""
+
 
 @dataclass(frozen=True)
 class TaskFigures:
@@ -55,9 +58,17 @@ def further(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
     """What is missing, and which tasks have items in the training text."""
+    told = [f"{sentence} {details}".rstrip() for sentence, details in leaks(report)]
+    found = report.get("evaluation", {}).get("leaks", [])
+    if unsearched := [leak["title"] for leak in found if not leak["searched"]]:
+        told.append(f"Not looked for in the training text, as the harness has the items: {', '.join(unsearched)}.")
+    return [*told, *missing(report)]
+
+
+def leaks(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """For every task that has items in the training text a sentence, and its figures without them."""
     evaluation = report.get("evaluation", {})
     told = []
-    titles = {row["task"]: row["title"] for row in evaluation.get("tasks", [])}
     digits = {row["task"]: row["digits"] for row in evaluation.get("tasks", []) if row["headline"]}
     for leak in evaluation.get("leaks", []):
         if leak["leaked"]:
@@ -65,13 +76,33 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
                 f"{model} {fmt.decimal(value, digits[leak['task']])}" for model, value in leak["without"].items()
             )
             told.append(
-                f"{titles[leak['task']]}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
-                f"training text ({', '.join(leak['examples'])}). Without them: {without}."
+                (
+                    f"{leak['title']}: {fmt.count(leak['leaked'])} of {fmt.count(leak['items'])} items stand in the "
+                    f"training text ({', '.join(leak['examples'])}).",
+                    f"Without them: {without}." if without else "",
+                )
             )
-    for missing in evaluation.get("missing", []):
-        place = " · ".join(part for part in (missing["task"] or missing["suite"], missing["model"]) if part)
-        told.append(f"{place} is missing: {missing['why']}")
     return told
+
+
+def missing(report: Mapping[str, Any]) -> list[str]:
+    """A sentence for every suite or task that has no figures."""
+    return [f"{place} is missing: {why}" for place, why in _missing(report)]
+
+
+def missing_in_short(report: Mapping[str, Any]) -> list[str]:
+    """The same, but many in one sentence."""
+    places = [place for place, _ in _missing(report)]
+    if len(places) <= FEW:
+        return missing(report)
+    return [f"{len(places)} results are missing: {', '.join(places[:FEW])} and others, see Tasks."]
+
+
+def _missing(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (" · ".join(part for part in (missing["task"] or missing["suite"], missing["model"]) if part), missing["why"])
+        for missing in report.get("evaluation", {}).get("missing", [])
+    ]
 
 
 @dataclass(frozen=True)
@@ -90,22 +121,13 @@ def writing(report: Mapping[str, Any]) -> Writing:
     found = report["evaluation"]["writing"]
     by_metric: dict[str, list[Mapping[str, Any]]] = {}
     for row in found["rows"]:
-        by_metric.setdefault(row["metric"], []).append({**row, "verdict": _verdict(row)})
+        by_metric.setdefault(row["metric"], []).append({**row, "verdict": (row["against"] or {}).get("verdict") or ""})
     figures = [
         {"title": rows[0]["metric_title"], "lower_is_better": rows[0]["lower_is_better"], "rows": rows}
         for rows in by_metric.values()
     ]
     models = [row["model"] for row in figures[0]["rows"]]
     return Writing(models, figures, {model: passages for model, passages in found["passages"].items() if passages})
-
-
-def _verdict(row: Mapping[str, Any]) -> str:
-    against = row["against"]
-    if against is None or against["difference"] is None:
-        return ""
-    if against["low"] <= 0 <= against["high"]:
-        return "no difference"
-    return "better" if (against["difference"] < 0) == row["lower_is_better"] else "worse"
 
 
 def _task(report: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> TaskFigures:

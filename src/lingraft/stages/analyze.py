@@ -93,14 +93,14 @@ def run(job: Job) -> dict[str, Any]:
     if job.settings.replay:
         languages["replay"] = find(job.settings.replay)
     models = {name: job.inputs[name].folder for name in config.models}
-    trusted = any(job.inputs[name].figures["trust_remote_code"] for name in config.models)
+    trusted = [path for name, path in models.items() if job.inputs[name].figures["trust_remote_code"]]
     subject = Subject(
         models,
         evaluate.held_out(job.inputs[config.corpus].folder, languages, config.documents),
         job.folder,
-        context_tokens(models, config.context_tokens, trust_remote_code=trusted),
+        context_tokens(models, config.context_tokens, trusted=trusted),
         job.settings.seed,
-        trust_remote_code=trusted,
+        trusted=trusted,
         progress=job.progress,
         trainings={name: job.inputs[name].figures for name in config.trainings or ()},
     )

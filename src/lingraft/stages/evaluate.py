@@ -72,7 +72,8 @@ def check(context: Check) -> None:
     if len(set(names)) != len(names):
         raise RecipeError("a model is named twice.", where="models")
     language = find(context.recipe.language)
-    for place, wanted in _wanted(context.config, context.recipe.folder):
+    suites = _wanted(context.config, context.recipe.folder)
+    for place, wanted in suites:
         if wanted.suite not in SUITES and not wanted.is_labeled:
             known = did_you_mean(wanted.suite, [*INTRINSIC, *SUITES, *LABELED])
             raise RecipeError(f'no suite is called "{wanted.suite}".', where=f"suites[{place}]", remedy=known)
@@ -81,6 +82,10 @@ def check(context: Check) -> None:
         except RecipeError as error:
             where = f"suites[{place}]" + (f": {error.where}" if error.where else "")
             raise RecipeError(error.what, where=where, remedy=error.remedy) from error
+    if labeled := [wanted for _, wanted in suites if wanted.is_labeled]:
+        from lingraft.evaluate.labeled.suites import check_together
+
+        check_together(labeled)
 
 
 def outside(context: Check) -> dict[str, str]:
@@ -133,7 +138,7 @@ def run(job: Job) -> dict[str, Any]:
     config = job.config
     models = {name: job.inputs[name].folder for name in config.models}
     common = {
-        "trust_remote_code": any(job.inputs[name].figures["trust_remote_code"] for name in models),
+        "trusted": [path for name, path in models.items() if job.inputs[name].figures["trust_remote_code"]],
         "progress": job.progress,
     }
     languages = {"target": find(job.settings.language)}
@@ -141,7 +146,7 @@ def run(job: Job) -> dict[str, Any]:
         languages["replay"] = find(job.settings.replay)
     corpus = job.inputs[config.corpus].folder
     texts = evaluate.held_out(corpus, languages, config.documents)
-    context_tokens = tokens_of(models, config.context_tokens, trust_remote_code=common["trust_remote_code"])
+    context_tokens = tokens_of(models, config.context_tokens, trusted=common["trusted"])
     figures: dict[str, Any] = {"models": list(models), "context_tokens": context_tokens, "coverage": COVERAGE}
     if "bits" in config.suites:
         measured = evaluate.measure_bits(models, texts, job.folder, context_tokens=context_tokens, **common)
@@ -160,6 +165,7 @@ def run(job: Job) -> dict[str, Any]:
         )
     if "writing" in config.suites:
         figures["writing"] = _writing(job, models, texts, context_tokens, common)
+        figures["missing"] = figures.get("missing", []) + figures["writing"].pop("missing")
     if "samples" in config.suites:
         prompts = [("target", prompt) for prompt in config.prompts]
         for held_out in texts:
@@ -187,7 +193,7 @@ def _writing(
 
     by_stream = {text.stream: text for text in texts}
     if len(by_stream) < 2:
-        return {"skipped": "there is no replay text, and so no second language to tell the target's words from."}
+        return writing.skipped("there is no replay text, and so no second language to tell the target's words from.")
     config, corpus = job.config, job.inputs[job.config.corpus].folder
     return writing.measure(
         models,
@@ -220,7 +226,7 @@ def _wanted(config: Evaluate, folder: Path) -> list[tuple[int, "Wanted"]]:
 
 STAGE = Stage(
     "evaluate",
-    2,
+    3,
     Evaluate,
     makes=("evaluation",),
     run=run,

@@ -176,7 +176,7 @@ def test_what_is_finished_is_not_done_again(tiny_base: Path, tmp_path: Path, mon
     # Other data is another question.
     measure({"base": tiny_base}, ANIMAL, replace(data, test=data.test[:5]), tmp_path, [short], seeds=[1])
     assert begun == [1, 2, 2, 1]
-    assert len(json.loads((tmp_path / "finetuned-animal-base-full-1.json").read_text())["answers"]) == 5
+    assert len(json.loads((tmp_path / "finetuned-animal-base-full-1.json").read_text())["result"]["answers"]) == 5
 
 
 def test_a_test_of_one_class_has_answers_and_no_score(tiny_base: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from lingraft.corpus.language import find
 from lingraft.evaluate import labeled
 from lingraft.evaluate.labeled.data import LabeledItem, Splits
 from lingraft.evaluate.labeled.scores import counts
-from lingraft.evaluate.labeled.suites import ask, asked, identity
+from lingraft.evaluate.labeled.suites import ask, asked, check_together, identity
 from lingraft.evaluate.labeled.tasks import SUITES, TASKS
 from lingraft.evaluate.suites.loading import check
 from lingraft.evaluate.wanted import Wanted
@@ -36,7 +36,7 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
     ]
     made, by_model = asked(task, data, results, suite="klej")
     assert (made.name, made.language, made.metrics) == (f"{name}@lora", "pl", (task.metric,))
-    assert [item.group for item in made.items] == ["i0", "i1", "i2"] * 2
+    assert [item.id for item in made.items] == ["i0", "i1", "i2"]
     assert [answer.item for answer in by_model["base"]] == [item.id for item in made.items]
     assert list(by_model) == ["base", "adapted"]
     assert made.notes == (
@@ -47,9 +47,9 @@ def test_results_are_answers_as_those_of_other_tasks(name: str, answers: list[fl
         "By seed: base 0.300, 0.400; adapted undefined, undefined.",
     )
     counted = [answer.counts[task.metric] for answer in by_model["adapted"]]
-    assert counted == counts(task, [0, 1, 1], answers) * 2
-    expected = {"cbd": ["0", "1", "1"], "cdsc_r": ["0.5", "4.25", "3"]}[name]
-    assert [answer.response for answer in by_model["adapted"]] == expected * 2
+    assert counted == [[2 * part for part in of_item] for of_item in counts(task, [0, 1, 1], answers)]
+    expected = {"cbd": ["0, 0", "1, 1", "1, 1"], "cdsc_r": ["0.5, 0.5", "4.25, 4.25", "3, 3"]}[name]
+    assert [answer.response for answer in by_model["adapted"]] == expected
     same, _ = asked(task, replace(data, test=test[:1]), results, suite="klej")
     assert same.notes[-2].startswith(f"All tested items have the same {task.label}, for which ")
 
@@ -98,11 +98,22 @@ def test_only_the_tasks_that_are_named(tiny_base: Path, tmp_path: Path) -> None:
         ({"tasks": ["arr"]}, r'klej has no task "arr"\.\n  Did you mean "ar"'),
         ({"epoch": 3}, r'there is no option "epoch"\.\n  Did you mean "epochs"'),
         ({"methods": ["qlora"]}, "klej.options.methods"),
+        ({"methods": []}, r"klej.options.methods: List should have at least 1 item"),
+        ({"seeds": []}, r"klej.options.seeds: List should have at least 1 item"),
+        ({"tasks": []}, r"klej.options.tasks: List should have at least 1 item"),
+        ({"seeds": [1, 1]}, r"klej.options.seeds: one stands there twice\.\n  Name each once"),
     ],
 )
 def test_mistakes_are_found_before_anything_runs(options: dict[str, object], text: str) -> None:
     with pytest.raises(RecipeError, match=text):
         check(Wanted("klej", options=options), find("pl"))
+
+
+def test_a_task_that_two_suites_have_is_told() -> None:
+    first, again = Wanted("klej", options={"tasks": ["ar", "dyk"]}), Wanted("klej", options={"tasks": ["ar"]})
+    with pytest.raises(RecipeError, match=r"klej: two suites have a task ar@full\.\n  Name each once in `suites`, or"):
+        check_together([first, again])
+    check_together([first, Wanted("klej", options={"tasks": ["ar"], "methods": ["lora"]})])
 
 
 def test_the_names_of_the_suites_are_those_of_the_table() -> None:

@@ -1,12 +1,11 @@
 """A model fine-tuned on a labeled task, and its answers to the test items."""
 
 import gc
-import hashlib
-import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,10 +22,10 @@ from transformers import (
     set_seed,
 )
 
-from lingraft.core.artifact import SCRATCH, write_json
+from lingraft.core.artifact import SCRATCH
 from lingraft.core.errors import InputError
-from lingraft.core.outside import sha256
 from lingraft.core.progress import SILENT, Progress
+from lingraft.evaluate import kept
 
 from . import classifier
 from .data import LabeledItem, LabeledTask, Splits
@@ -63,7 +62,7 @@ def measure(
     settings: Sequence[Finetuning],
     *,
     seeds: Sequence[int],
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> list[dict[str, Any]]:
     """Every model fine-tuned in every way with every seed; see `finetune`.
@@ -72,32 +71,16 @@ def measure(
     the same.
     """
     found = []
-    digest = _digest([asdict(task), asdict(data)])
+    data_digest = kept.digest([asdict(task), asdict(data)])
     for name, path in models.items():
-        weights = _weights(path)
+        model_digest = kept.model_digest(path)
         for how in settings:
             for seed in seeds:
-                identity = {"model": weights, "data": digest, "settings": asdict(how), "seed": seed}
-                kept = folder / f"finetuned-{task.name}-{name}-{how.method}-{seed}.json"
-                result = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-                if result.get("identity") != identity:
-                    progress.start(f"fine-tuning {name} on {task.name} ({how.method}, seed {seed})", unit="items")
-                    scratch = folder / SCRATCH / kept.stem
-                    made = finetune(
-                        path,
-                        task,
-                        data,
-                        scratch,
-                        how,
-                        seed=seed,
-                        trust_remote_code=trust_remote_code,
-                        progress=progress,
-                    )
-                    result = {"identity": identity, "model": name, **made}
-                    write_json(kept, result)
-                    shutil.rmtree(scratch)
-                    gc.collect()  # a Trainer and its model hold each other, and the next model needs the memory
-                found.append(result)
+                identity = {"model": model_digest, "data": data_digest, "settings": asdict(how), "seed": seed}
+                file = folder / f"finetuned-{task.name}-{name}-{how.method}-{seed}.json"
+                common = {"seed": seed, "trust_remote_code": path in trusted, "progress": progress}
+                make = partial(_cleanly, name, path, task, data, folder / SCRATCH / file.stem, how, **common)
+                found.append({**kept.result(file, identity, make), "model": name})
     return found
 
 
@@ -202,6 +185,26 @@ def finetune(
     }
 
 
+def _cleanly(
+    name: str,
+    model: Path,
+    task: LabeledTask,
+    data: Splits,
+    scratch: Path,
+    settings: Finetuning,
+    *,
+    seed: int,
+    trust_remote_code: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    progress.start(f"fine-tuning {name} on {task.name} ({settings.method}, seed {seed})", unit="items")
+    common = {"trust_remote_code": trust_remote_code, "progress": progress}
+    made = finetune(model, task, data, scratch, settings, seed=seed, **common)
+    shutil.rmtree(scratch)
+    gc.collect()  # a Trainer and its model hold each other, and the next model needs the memory
+    return made
+
+
 class _Answers:
     """Labels as a model learns them, and answers from what its head gives: a class, or a score within the scale.
 
@@ -271,13 +274,3 @@ def _arguments(settings: Finetuning, scratch: Path, seed: int) -> TrainingArgume
 def _by_length(items: Sequence[LabeledItem]) -> list[LabeledItem]:
     """Batches of like length are padded little."""
     return sorted(items, key=lambda item: sum(map(len, item.texts)))
-
-
-def _weights(model: Path) -> str:
-    """What identifies a model by its content."""
-    files = [path for path in sorted(model.glob("*")) if path.suffix == ".safetensors"]
-    return _digest([sha256(path) for path in [*files, model / "config.json", model / "tokenizer.json"]])
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()[:24]

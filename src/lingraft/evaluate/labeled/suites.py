@@ -2,10 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+from pydantic import Field
 
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.progress import SILENT, Progress
@@ -19,6 +23,9 @@ from .data import LabeledTask, Splits, read
 from .finetune import Finetuning, measure
 from .scores import chance, counts, score
 from .tasks import SUITES
+
+Each = TypeVar("Each")
+Some = Annotated[list[Each], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -34,9 +41,9 @@ class Ways:
 
 def ways(
     *,
-    tasks: list[str] | None = None,
-    methods: list[Literal["full", "lora"]] = ["full"],  # noqa: B006
-    seeds: list[int] = [1, 2, 3],  # noqa: B006
+    tasks: Some[str] | None = None,
+    methods: Some[Literal["full", "lora"]] = ["full"],  # noqa: B006
+    seeds: Some[int] = [1, 2, 3],  # noqa: B006
     lr: float = 2e-5,
     lora_lr: float = 2e-4,
     epochs: int = 10,
@@ -50,12 +57,30 @@ def ways(
 
 
 def check(suite: str, options: Mapping[str, Any]) -> None:
-    """Raise RecipeError for options that are none, or a task that the suite does not have."""
+    """Raise RecipeError for options that are none, what is named twice, or a task that the suite does not have."""
     check_options(ways, options, f"{suite}.options")
+    for name in ("tasks", "methods", "seeds"):
+        given = options.get(name) or []
+        if len(set(given)) < len(given):
+            raise RecipeError("one stands there twice.", where=f"{suite}.options.{name}", remedy="Name each once.")
     known = [task.name for task in SUITES[suite]]
     for name in ways(**options).tasks or ():
         if name not in known:
             raise RecipeError(f'{suite} has no task "{name}".', where="options.tasks", remedy=did_you_mean(name, known))
+
+
+def check_together(suites: Sequence[Wanted]) -> None:
+    """Raise RecipeError where labeled suites have a task twice in one way: one would take the other's place."""
+    seen = set()
+    for wanted in suites:
+        for task, how in product(_tasks(wanted), ways(**wanted.options).settings):
+            if (task.name, how.method) in seen:
+                raise RecipeError(
+                    f"two suites have a task {task.name}@{how.method}.",
+                    where=wanted.suite,
+                    remedy="Name each once in `suites`, or give them other `tasks` or `methods`.",
+                )
+            seen.add((task.name, how.method))
 
 
 def identity(wanted: Wanted) -> str:
@@ -75,7 +100,7 @@ def ask(
     language: Language,
     folder: Path,
     *,
-    trust_remote_code: bool = False,
+    trusted: Collection[Path] = (),
     progress: Progress = SILENT,
 ) -> tuple[list[Task], dict[str, dict[str, list[Answer]]], list[Missing]]:
     """Every task of the suite in every way of fine-tuning: tasks, answers by task and model, what is missing.
@@ -107,7 +132,7 @@ def ask(
                         folder,
                         [setting],
                         seeds=how.seeds,
-                        trust_remote_code=trust_remote_code,
+                        trusted=trusted,
                         progress=progress,
                     )
                 except InputError as error:
@@ -129,16 +154,14 @@ def asked(
 ) -> tuple[Task, dict[str, list[Answer]]]:
     """Results of `finetune.measure` as `compare.table` takes them: those of one method, all models with the same seeds.
 
-    Every seed answers every item; an item's answers are resampled as one.
+    Every seed answers every item; an item's counts are the sums over seeds.
     """
     models = dict.fromkeys(result["model"] for result in results)
     results = sorted(results, key=lambda result: result["seed"])
     method = results[0]["method"]
     seeds = sorted({result["seed"] for result in results})
     label = task.classes.__getitem__ if task.classes else "{:g}".format
-    items = tuple(
-        Item(item.id, " ".join(item.texts), (label(item.gold),), group=item.id) for _ in seeds for item in data.test
-    )
+    items = tuple(Item(item.id, "\n".join(item.texts), (label(item.gold),)) for item in data.test)
     splits = data.figures()
     notes = [
         f"Fine-tuned ({method}) on {splits['train']:,} items, the best epoch chosen on {splits['dev']:,}; "
@@ -150,15 +173,20 @@ def asked(
     if score(task, golds, golds) is None:
         title = metrics.METRICS[task.metric].title
         notes.append(f"All tested items have the same {task.label}, for which {title} is not defined.")
-    answers: dict[str, list[Answer]] = {model: [] for model in models}
-    for result in results:
-        given = dict(zip(result["items"], result["answers"], strict=True))
-        ordered = [given[item.id] for item in data.test]
-        counted = counts(task, golds, ordered)
-        answers[result["model"]] += (
-            Answer(item.id, label(answer), {task.metric: of_item})
-            for item, answer, of_item in zip(data.test, ordered, counted, strict=True)
-        )
+    answers = {}
+    for model in models:
+        by_seed, counted = [], []
+        for result in results:
+            if result["model"] == model:
+                given = dict(zip(result["items"], result["answers"], strict=True))
+                by_seed.append([given[item.id] for item in data.test])
+                counted.append(counts(task, golds, by_seed[-1]))
+        answers[model] = [
+            Answer(item.id, ", ".join(map(label, of_seeds)), {task.metric: np.sum(of_item, axis=0).tolist()})
+            for item, of_seeds, of_item in zip(
+                data.test, zip(*by_seed, strict=True), zip(*counted, strict=True), strict=True
+            )
+        ]
     if len(seeds) > 1:
         told = (
             f"{model} {', '.join(_short(one['score']) for one in results if one['model'] == model)}"

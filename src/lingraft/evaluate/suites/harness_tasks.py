@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lingraft.core.errors import RecipeError
 from lingraft.core.registry import did_you_mean
-from lingraft.evaluate.defined import catalog, defined, lower_is_better
+from lingraft.evaluate.defined import catalog, content, defined, lower_is_better
 from lingraft.evaluate.task import Task
 
 from .source import Source
@@ -37,7 +37,7 @@ def _task(name: str, source: Source) -> Task:
         if name not in known:
             raise RecipeError(f'the harness has no task "{name}".', where="harness", remedy=did_you_mean(name, known))
         called, definition = name, ""
-    num_shots, less_is_better = _set_up(called, definition)
+    num_shots, less_is_better, data = _set_up(called, definition)
     return Task(
         name,
         "harness",
@@ -51,12 +51,13 @@ def _task(name: str, source: Source) -> Task:
         lower_is_better=less_is_better,
         harness=called,
         definition=definition,
+        data=data,
         source=PAPER,
     )
 
 
 @functools.cache
-def _set_up(called: str, definition: str) -> tuple[int, tuple[str, ...]]:
-    """How many examples the task has, and by which metrics less is better; the harness loads its data to say so."""
+def _set_up(called: str, definition: str) -> tuple[int, tuple[str, ...], str]:
+    """How many examples the task has, by which metrics less is better, and a hash of the items."""
     found = defined(called, own_file=bool(definition))
-    return found.get_config("num_fewshot"), lower_is_better(found)
+    return found.get_config("num_fewshot"), lower_is_better(found), content(found)
