@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+from made_analyses import analyses
 
 RECIPE = """\
 # Graft Polish onto a small English model.
@@ -428,6 +429,7 @@ def adaptation() -> dict[str, Any]:
                 },
             ],
         },
+        "analysis": analyses(),
         "export": {
             "formats": ["hf", "gguf"],
             "folder": "export/polish-small",

@@ -2,63 +2,16 @@ import base64
 import gzip
 import html
 import re
-from html.parser import HTMLParser
 
 import pytest
+from outline import HOSTILE, outline, sections, without_scripts
 from plotly.offline import get_plotlyjs
 
 from lingraft.report import write
 from lingraft.report.page import TEMPLATES
 
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-OPTIONAL = ["corpus", "tokenizer", "graft", "training", "evaluation", "export"]
-
-
-class Outline(HTMLParser):
-    """Checks that elements are closed in order; keeps every attribute and what stands in the scripts."""
-
-    VOID = frozenset({"meta", "link", "input", "br", "img"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.scripts: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag == "script":
-            self.scripts.append("")
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "script":
-            self.scripts[-1] += data
-
-
-def outline(page: str) -> Outline:
-    parsed = Outline()
-    parsed.feed(page)
-    parsed.close()
-    assert parsed.open == []
-    return parsed
-
-
-def sections(page: str) -> list[str]:
-    return re.findall(r'<section id="([^"]+)"', page)
-
-
-def without_scripts(page: str) -> str:
-    return re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+ANALYSES = ["forgetting", "experts", "alignment", "context", "quantization", "efficiency"]
+OPTIONAL = ["corpus", "tokenizer", "graft", "training", "evaluation", "analysis", "export"]
 
 
 def test_the_whole_report_is_well_formed_and_shows_every_section(report, tmp_path):
@@ -72,6 +25,7 @@ def test_the_whole_report_is_well_formed_and_shows_every_section(report, tmp_pat
             "evaluation",
             "tasks",
             "writing",
+            *ANALYSES,
             "training",
             "tokenizer",
             "samples",
@@ -125,6 +79,7 @@ def test_a_part_that_is_not_there_is_left_out(report, tmp_path, part):
     gone = {
         "training": {"training", "cost"},
         "evaluation": {"evaluation", "tasks", "writing", "samples"},
+        "analysis": set(ANALYSES),
         "graft": set(),
         "tokenizer": set(),
     }

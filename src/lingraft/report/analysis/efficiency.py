@@ -51,6 +51,8 @@ def charts(report: Mapping[str, Any]) -> list[list[Chart]]:
                 )
                 for name, points in curves.items()
             ]
+            if not any(one.points for one in series):
+                continue
             size, name = unit(report, cost)
             most = [point[0] for one in series for point in one.points]
             title = f"{language(report, stream)['name']} by {TITLES[cost].lower() if cost != 'flops' else TITLES[cost]}"
