@@ -56,4 +56,4 @@ def without_scripts(page: str) -> str:
 
 def told(page: str) -> str:
     """What a reader sees, in one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", without_scripts(page))).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without_scripts(page))).split())

@@ -43,7 +43,7 @@ def test_a_row_of_charts_for_each_language(report):
         "Polish by watt-hours",
     ]
     assert {chart.stream for chart in english} == {"replay"}
-    assert [chart.about for chart in polish] == ["in MB", "in PFLOP", "in hour", "in Wh"]
+    assert [chart.about for chart in polish] == ["in MB", "in PFLOP", "in hours", "in Wh"]
     assert [(line.label, line.role, len(line.dots)) for line in polish[0].lines] == [
         ("pretrain", "base", 3),
         ("lora", "adapted", 2),

@@ -30,7 +30,7 @@ class Needles:
 
     stream: str
     columns: list[str]
-    groups: list[tuple[str, str, list[tuple[str, str, list[Share | None]]]]]
+    groups: list[tuple[str, str, list[tuple[str, str, list[Share]]]]]
     """Length, how many texts, and by model its name, role and cells."""
 
 

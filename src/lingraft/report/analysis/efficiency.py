@@ -57,7 +57,7 @@ def charts(report: Mapping[str, Any]) -> list[list[Chart]]:
             most = [point[0] for one in series for point in one.points]
             title = f"{language(report, stream)['name']} by {TITLES[cost].lower() if cost != 'flops' else TITLES[cost]}"
             scale = over_cost(most, lambda tick, size=size: f"{tick / size:g}")
-            row.append(chart(title, f"in {name}", series, stream=stream, **scale))
+            row.append(chart(title, f"in {name}s" if cost == "hours" else f"in {name}", series, stream=stream, **scale))
         drawn.append(row)
     return drawn
 

@@ -130,7 +130,7 @@ def load_maps(report: Mapping[str, Any]) -> tuple[list[HeatMap], list[HeatMap]]:
     for name, model in found["models"].items():
         gone = {(one["layer"], one["expert"]) for one in model["dead"]}
         for stream, routing in model["routing"].items():
-            most = max(cell["value"] for row in routing["load"] for cell in row)
+            most = max(_number(cell["value"]) for row in routing["load"] for cell in row)
             rows = [
                 (
                     layer,
@@ -139,7 +139,7 @@ def load_maps(report: Mapping[str, Any]) -> tuple[list[HeatMap], list[HeatMap]]:
                             fmt.percent(load["value"], 0),
                             f"layer {layer}, expert {expert}: {fmt.percent(load['value'], 2)}",
                             "load",
-                            _strength(load["value"], most),
+                            _strength(_number(load["value"]), most),
                             False,
                             (layer, expert) in gone,
                         )
