@@ -128,7 +128,7 @@ def null(data: Path, adapted: Path) -> dict[str, Any]:
         swapped = {task.name: _traded(given[task.name], draw) for task in tasks}
         rows = [
             row
-            for row in compare.table(tasks, swapped, base="base", seed=resample)
+            for row in compare.table(tasks, swapped, base="one", seed=resample)
             if row["against"] and row["against"]["p"]
         ]
         comparisons += len(rows)
