@@ -12,11 +12,14 @@ import lingraft
 
 ROOT = Path(lingraft.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-DOMAIN = {"corpus", "tokenizer", "graft", "train", "forecast", "evaluate", "analyze", "export", "report"}
+DOMAIN = {
+    *("corpus", "tokenizer", "graft", "ask", "conversations", "train", "forecast"),
+    *("evaluate", "judge", "analyze", "export", "report"),
+}
 MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
-    "cli": {"stages", "core", "cli_errors", "cli_evaluate", "cli_options", "cli_plan", "cli_tokenizer"},
+    "cli": {"stages", "core", *(file.stem for file in FILES if file.stem.startswith("cli_"))},
     "cli_errors": {"core"},
     "cli_evaluate": {"stages", "core", "corpus", "evaluate", "cli_errors", "cli_options"},
     "cli_options": set(),
@@ -27,7 +30,10 @@ MAY_IMPORT = {
     "corpus": {"core"},
     "tokenizer": {"core"},
     "graft": {"core", "tokenizer", "evaluate"},
-    "train": {"core", "corpus", "tokenizer", "evaluate"},
+    "ask": {"core", "evaluate"},
+    "conversations": {"core", "corpus", "evaluate", "ask"},
+    "judge": {"core", "corpus", "evaluate", "ask"},
+    "train": {"core", "corpus", "tokenizer", "evaluate", "ask", "conversations"},
     "forecast": {"core", "evaluate", "train"},
     "evaluate": {"core", "corpus"},
     "analyze": {"core", "tokenizer", "evaluate", "graft"},

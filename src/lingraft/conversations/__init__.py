@@ -1,0 +1,1 @@
+"""Conversations and preferences: their forms, what is wrong with them, and their translation."""

@@ -1,0 +1,64 @@
+"""The records that trainings read, whatever form they came in, and how they stand in files: one JSON object a line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lingraft.ask.message import ASSISTANT, Message, from_json
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Turns of a user and an assistant, perhaps after a system message; the assistant has the last word."""
+
+    id: str
+    messages: tuple[Message, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.id, "messages": [message.as_json() for message in self.messages]}
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the assistant says."""
+        return tuple(message.content for message in self.messages if message.role == ASSISTANT)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A conversation that ends with a user's turn, and two answers to it."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    chosen: str
+    rejected: str
+
+    def as_json(self) -> dict[str, Any]:
+        prompt = [message.as_json() for message in self.prompt]
+        return {"id": self.id, "prompt": prompt, "chosen": self.chosen, "rejected": self.rejected}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A conversation that ends with a user's turn, and one answer that was found good or bad."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    answer: str
+    good: bool
+
+    def as_json(self) -> dict[str, Any]:
+        prompt = [message.as_json() for message in self.prompt]
+        return {"id": self.id, "prompt": prompt, "answer": self.answer, "good": self.good}
+
+
+Record = Conversation | Preference | Verdict
+
+
+def record(row: Mapping[str, Any]) -> Record:
+    """What `as_json` wrote."""
+    if "messages" in row:
+        return Conversation(row["id"], from_json(row["messages"]))
+    prompt = from_json(row["prompt"])
+    if "chosen" in row:
+        return Preference(row["id"], prompt, row["chosen"], row["rejected"])
+    return Verdict(row["id"], prompt, row["answer"], row["good"])
