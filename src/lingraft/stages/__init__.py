@@ -11,6 +11,7 @@ KINDS = {
     "graft": "lingraft.stages.graft:STAGE",
     "pack": "lingraft.stages.pack:STAGE",
     "pretrain": "lingraft.stages.pretrain:STAGE",
+    "chat_vector": "lingraft.stages.chat_vector:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",

@@ -205,7 +205,7 @@ def _tokenizer_of(name: str, stages: Any) -> str:
     """The step that made the tokenizer which a model or packed text goes by."""
     config = stages[name]
     while config.kind not in ("base", "tokenizer"):
-        name = config.model if config.kind == "pretrain" else config.tokenizer
+        name = getattr(config, "model", None) or config.tokenizer
         config = stages[name]
     return name
 
@@ -214,7 +214,7 @@ def _kinds(name: str, stages: Any) -> list[str]:
     """The kinds of the steps that made a model, the last first."""
     kinds = [stages[name].kind]
     while kinds[-1] != "base":
-        name = stages[name].model if kinds[-1] == "pretrain" else stages[name].base
+        name = getattr(stages[name], "model", None) or stages[name].base
         kinds.append(stages[name].kind)
     return kinds
 
