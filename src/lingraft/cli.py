@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_chat import chat
 from .cli_errors import user_errors
 from .cli_evaluate import evaluate
 from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
@@ -149,6 +150,7 @@ def show(
 
 
 app.command()(evaluate)
+app.command()(chat)
 app.command()(doctor)
 
 
