@@ -85,7 +85,7 @@ class Terminal:
     def _columns(
         self, writings: Sequence[Writing], texts: Sequence[Text], lines: int | None, told: Sequence[Text] = ()
     ) -> RenderableType:
-        width = (self._out.width - 1) // len(writings) - 2
+        width = self._out.width // len(writings) - 1
         table = Table.grid(expand=True, padding=(0, 1))
         for _ in writings:
             table.add_column(ratio=1, overflow="fold")
