@@ -12,6 +12,8 @@ KINDS = {
     "pack": "lingraft.stages.pack:STAGE",
     "pretrain": "lingraft.stages.pretrain:STAGE",
     "chat_vector": "lingraft.stages.chat_vector:STAGE",
+    "conversations": "lingraft.stages.conversations:STAGE",
+    "preferences": "lingraft.stages.preferences:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",
