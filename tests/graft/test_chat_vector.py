@@ -138,9 +138,9 @@ def test_the_figures_are_those_of_the_differences(adapted: Path, base: Path, ins
     ours, before, tuned = tensors(adapted), tensors(base), tensors(instruct)
     chat = torch.cat([(tuned[name] - before[name]).reshape(-1) for name in before]).double()
     language = torch.cat([(ours[name][: len(before[name])] - before[name]).reshape(-1) for name in before]).double()
-    assert figures["chat_vector_norm"] == pytest.approx(chat.norm().item(), rel=1e-6)
-    assert figures["language_vector_norm"] == pytest.approx(language.norm().item(), rel=1e-6)
-    assert figures["cosine"] == pytest.approx((chat @ language / chat.norm() / language.norm()).item(), abs=1e-6)
+    assert figures["chat_vector_norm"] == pytest.approx(chat.norm().item(), rel=1e-5)
+    assert figures["language_vector_norm"] == pytest.approx(language.norm().item(), rel=1e-5)
+    assert figures["cosine"] == pytest.approx((chat @ language / chat.norm() / language.norm()).item(), abs=1e-5)
 
 
 def test_shards_and_types_are_those_of_the_adapted_model(base: Path, extended: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from .matching import Matching, match
 from .surgery import CARRIED_OVER
 from .tables import Tables, find
 
-PART_ELEMENTS = 4 << 20
+PART_ELEMENTS = 1 << 20
 """Numbers of each model that are in memory at once; the tables of base and instruct are there whole."""
 FLOATS = ("F32", "BF16", "F16")
 NO_WEIGHT = re.compile(r"rotary_emb\.inv_freq$|\.attn\.(masked_)?bias$")
@@ -249,15 +249,20 @@ def _sum(
     stored = ours.dtype
     ours, before, tuned = ours.float(), before.float(), tuned.float()
     chat, language = tuned - before, ours - before
-    sums.chat += chat.square().sum(dtype=torch.float64).item()
-    sums.language += language.square().sum(dtype=torch.float64).item()
-    sums.product += (chat * language).sum(dtype=torch.float64).item()
+    sums.chat += _dot(chat, chat)
+    sums.language += _dot(language, language)
+    sums.product += _dot(chat, language)
     # What the adaptation did not move ends on the instruct model itself at weight 1; a sum would be a rounding off it.
-    made = torch.where(ours == before, torch.lerp(before, tuned, weight), ours + weight * chat).to(stored)
-    if not made.isfinite().all():
+    made = torch.where(ours == before, torch.lerp(before, tuned, weight), ours + weight * chat)
+    largest = torch.finfo(stored).max
+    if made.numel() and not all(-largest <= end <= largest for end in made.aminmax()):
         raise InputError(
             f"{name} would have numbers that {str(stored).removeprefix('torch.')} cannot hold.",
             where="weight",
             remedy=f"Lower the weight, which is {weight:g}.",
         )
-    return made
+    return made.to(stored)
+
+
+def _dot(one: torch.Tensor, other: torch.Tensor) -> float:
+    return torch.dot(one.reshape(-1), other.reshape(-1)).item()
