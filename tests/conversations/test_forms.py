@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,3 +211,15 @@ def test_no_row_of_json_breaks_a_reader() -> None:
         assert all(isinstance(record, Conversation | Preference | Verdict) for record in found)
         assert all(isinstance(text, str) for record in found for text in texts(record))
     assert read_rows > 50
+
+
+def test_the_page_shows_every_form() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conversations.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| (.*?) \| ", page, re.M)
+    assert table == [
+        (name, ", ".join(f"`{key}`" for key in form.keys).replace("|", r"\|")) for name, form in FORMS.items()
+    ]
+    (examples,) = re.findall(r"```jsonl\n(.*?)```", page, re.S)
+    rows = [json.loads(line) for line in examples.splitlines()]
+    assert [form_of(row) for row in rows] == list(FORMS)
+    assert all(read(row) for row in rows)
