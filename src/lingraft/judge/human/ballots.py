@@ -21,8 +21,8 @@ HELD_SECONDS = 30 * 60
 """A question that was shown but not answered counts as answered for so long; then others may have it."""
 
 
-class RefusedVote(Exception):
-    """A vote that cannot be counted; the name says why."""
+class Refused(Exception):
+    """What an annotator may not do: `token`, `unknown`, `not_given` or `key_reused`."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Ballots:
     ) -> State:
         """Count a vote and go on to the next question. The same vote under the same key is counted once.
 
-        Raises RefusedVote: "unknown" (no such question), "not_given" (to this annotator), "key_reused" (for another vote).
+        Raises Refused: "unknown" (no such question), "not_given" (to this annotator), "key_reused" (for another vote).
         """
         said = (question, json.dumps(choice, sort_keys=True), comment)
         with self.database.transaction() as connection:
@@ -157,7 +157,7 @@ class Ballots:
             if kept is None:
                 self._count(connection, annotator, key, said, seconds)
             elif kept != said:
-                raise RefusedVote("key_reused")
+                raise Refused("key_reused")
             return self._state(connection, annotator, votes_per_item, None)
 
     def _count(
@@ -168,7 +168,7 @@ class Ballots:
         given = connection.execute("SELECT vote FROM given WHERE annotator = ? AND question = ?", mine).fetchone()
         if given is None:
             known = connection.execute("SELECT 1 FROM question WHERE id = ?", (question,)).fetchone()
-            raise RefusedVote("not_given" if known else "unknown")
+            raise Refused("not_given" if known else "unknown")
         row = connection.execute(
             "INSERT INTO vote (annotator, key, question, choice, comment, seconds, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (annotator, key, *said, seconds, self._clock()),
@@ -178,6 +178,8 @@ class Ballots:
             connection.execute("UPDATE question SET num_votes = num_votes + 1 WHERE id = ?", (question,))
 
     def _state(self, connection: Connection, annotator: int, votes_per_item: int, position: int | None) -> State:
+        if connection.execute("SELECT 1 FROM annotator WHERE id = ?", (annotator,)).fetchone() is None:
+            raise Refused("token")  # deleted since the request came in
         num_given, num_done = connection.execute(
             "SELECT COUNT(*), COUNT(vote) FROM given WHERE annotator = ?", (annotator,)
         ).fetchone()
@@ -185,7 +187,9 @@ class Ballots:
         if num_done == num_given and (next_question := self._next(connection, annotator, num_given, free)):
             swapped = random.Random(f"order {self._seed} {annotator} {next_question}").random() < 0.5
             row = (annotator, num_given, next_question, swapped, self._clock())
-            connection.execute("INSERT INTO given (annotator, position, question, swapped, at) VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute(
+                "INSERT INTO given (annotator, position, question, swapped, at) VALUES (?, ?, ?, ?, ?)", row
+            )
             free.pop(next_question, None)
             num_given += 1
         left = num_given - num_done + self._num_to_come(connection, annotator, num_given, len(free))
@@ -208,15 +212,16 @@ class Ballots:
         """The questions that want a vote and were not given to this annotator, with the votes they have or await."""
         return dict(
             connection.execute(
-                "SELECT id, num_votes + (SELECT COUNT(*) FROM given WHERE question = question.id AND vote IS NULL AND at > ?)"
-                " AS taken FROM question WHERE planted IS NULL AND num_votes < ? AND taken < ?"
+                "SELECT question.id, num_votes + (SELECT COUNT(*) FROM given"
+                " WHERE question = question.id AND vote IS NULL AND at > ?) AS taken"
+                " FROM question WHERE planted IS NULL AND num_votes < ? AND taken < ?"
                 " AND NOT EXISTS (SELECT 1 FROM given WHERE annotator = ? AND question = question.id)",
                 (self._clock() - HELD_SECONDS, votes_per_item, votes_per_item, annotator),
             )
         )
 
     def _next(self, connection: Connection, annotator: int, position: int, free: dict[str, int]) -> str | None:
-        """A planted question where it is time for one; else that with the fewest votes, in this annotator's own order."""
+        """A planted question where it is time for one; else one with the fewest votes, in an order of its own."""
         if not free:
             return None
         if self._planted_at(annotator, position) and (planted := self._planted(connection, annotator)):

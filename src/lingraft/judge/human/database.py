@@ -1,4 +1,4 @@
-"""The SQLite file that holds annotators and votes: what is confirmed survives a crash of the process and of the machine."""
+"""The SQLite file that holds annotators and votes: what is confirmed survives a crash of process and machine."""
 
 import sqlite3
 import threading
@@ -53,7 +53,9 @@ class Database:
         """Open a file that `create` made."""
         if not path.is_file():
             raise StoreError(
-                "there are no ballots here.", where=path, remedy="Begin with lingraft judge serve ANSWERS --ballots FILE."
+                "there are no ballots here.",
+                where=path,
+                remedy="Begin with lingraft judge serve ANSWERS --ballots FILE.",
             )
         self.path = path
         self._lock = threading.RLock()
@@ -126,12 +128,16 @@ def create(path: Path, settings: Mapping[str, str], questions: Iterator[tuple[st
     opened.close()
     if begun["answers"] != settings["answers"]:
         raise StoreError(
-            "it holds votes on other answers.", where=path, remedy="Name another file with --ballots, or the old answers."
+            "it holds votes on other answers.",
+            where=path,
+            remedy="Name another file with --ballots, or the old answers.",
         )
     other = [f"{name} {begun[name]} (not {value})" for name, value in settings.items() if begun[name] != value]
     if other:
         raise StoreError(
-            f"it was begun with {', '.join(other)}.", where=path, remedy="Use that again, or another file with --ballots."
+            f"it was begun with {', '.join(other)}.",
+            where=path,
+            remedy="Use that again, or another file with --ballots.",
         )
 
 

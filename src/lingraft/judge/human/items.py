@@ -58,7 +58,9 @@ def read(path: Path, *, least_models: int = 1) -> list[Item]:
         where = f"{path}:{number}"
         item = _item(data, where)
         if item.id in items:
-            raise InputError(f'the id "{item.id}" occurs twice.', where=where, remedy="Give each item an id of its own.")
+            raise InputError(
+                f'the id "{item.id}" occurs twice.', where=where, remedy="Give each item an id of its own."
+            )
         if len(item.answers) < least_models:
             raise InputError(
                 f'the item "{item.id}" has answers of {len(item.answers)} model(s); a comparison needs two.',

@@ -22,7 +22,9 @@ class RateLimit:
         now = self._clock()
         with self._lock:
             if len(self._buckets) > _SWEEP:
-                self._buckets = {name: kept for name, kept in self._buckets.items() if self._left(kept, now) < self._burst}
+                self._buckets = {
+                    name: kept for name, kept in self._buckets.items() if self._left(kept, now) < self._burst
+                }
             left = self._left(self._buckets.get(who, (self._burst, now)), now)
             if left < 1:
                 return max(1, math.ceil((1 - left) / self._per_second))

@@ -73,9 +73,10 @@ def votes(database: Database) -> list[Vote]:
         for annotator, question, choice in connection.execute(said):
             earlier.setdefault((annotator, question), []).append(json.loads(choice))
         rows = connection.execute(
-            "SELECT vote.annotator, question.id, annotator.name, item, first, second, planted, swapped, choice, comment,"
-            " seconds, vote.at FROM given JOIN vote ON vote.id = given.vote JOIN question ON question.id = given.question"
-            " JOIN annotator ON annotator.id = given.annotator ORDER BY vote.id"
+            "SELECT vote.annotator, question.id, annotator.name, item, first, second, planted, swapped, choice,"
+            " comment, seconds, vote.at FROM given JOIN vote ON vote.id = given.vote"
+            " JOIN question ON question.id = given.question JOIN annotator ON annotator.id = given.annotator"
+            " ORDER BY vote.id"
         )
         return [_vote(row, earlier) for row in rows]
 
