@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,14 @@ FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage", "--hide-scrollbars"),
 )
 SECONDS = 20
+_START = """
+import os, sys
+high = [fd + 100 for fd in (3, 4)]
+for fd, number in zip(high, sys.argv[1:3]): os.dup2(int(number), fd)
+for fd, number in zip((3, 4), high): os.dup2(number, fd)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads commands from descriptor 3 and answers on 4."""
 KEYS = {
     "Enter": ("Enter", 13, "\r"),
     "Escape": ("Escape", 27, ""),
@@ -34,19 +43,9 @@ class Chromium:
     def __init__(self, profile: Path) -> None:
         to_read, self._to = os.pipe()
         self._from, to_write = os.pipe()
-        # The browser reads commands from descriptor 3 and answers on 4.
-        start = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
+        start = [sys.executable, "-I", "-S", "-c", _START, str(to_read), str(to_write), PROGRAM]
         self.process = subprocess.Popen(
-            [
-                "sh",
-                "-c",
-                start,
-                PROGRAM,
-                *FLAGS,
-                f"--user-data-dir={profile}",
-                "--remote-debugging-pipe",
-                "about:blank",
-            ],
+            [*start, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"],
             pass_fds=(to_read, to_write),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -89,9 +88,7 @@ class Chromium:
         tab = Tab(self, session)
         for domain in ("Page", "Runtime", "Network", "Log"):
             tab.call(f"{domain}.enable")
-        tab.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
-        )
+        tab.resize(width, height, touch=touch)
         if touch:
             tab.call("Emulation.setTouchEmulationEnabled", enabled=True)
             tab.call("Emulation.setEmitTouchEventsForMouse", enabled=True, configuration="mobile")
@@ -138,6 +135,10 @@ class Tab:
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
+
+    def resize(self, width: int, height: int, *, touch: bool = False) -> None:
+        size = {"width": width, "height": height, "screenWidth": width, "screenHeight": height}
+        self.call("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=touch)
 
     def reload(self) -> None:
         """Returns when the old page is gone."""

@@ -34,7 +34,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, url: str | None, limit: RateLimit) -> None:
         self._app, self._limit = app, limit
-        self._origin = origin(url) if url else None
+        self._origins = {origin(url)} if url else set()
         self._host = urlsplit(url).hostname if url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +53,7 @@ class Guard:
             await refusal(421, "host")(scope, receive, guarded)
         elif wait := self._limit.wait((scope.get("client") or ("",))[0]):
             await refusal(429, "too_fast", {"retry-after": str(wait)})(scope, receive, guarded)
-        elif scope["method"] == "POST" and headers.get("origin") not in (f"{scope['scheme']}://{host}", self._origin):
+        elif scope["method"] == "POST" and headers.get("origin") not in {f"{scope['scheme']}://{host}"} | self._origins:
             await refusal(403, "origin")(scope, receive, guarded)
         else:
             await self._app(scope, receive, guarded)

@@ -1,6 +1,5 @@
 """The page and what it asks for, as an ASGI application."""
 
-import json
 import sqlite3
 import sys
 import time
@@ -13,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import labels
@@ -114,7 +113,6 @@ class _Serving:
         return annotator
 
     def _shown(self, annotator: int, state: State) -> Response:
-        """Escaped to ASCII: a text may hold half a surrogate pair, which no encoding takes."""
         reply = {
             "annotator": annotator,
             "done": state.num_done,
@@ -122,7 +120,7 @@ class _Serving:
             "previous": state.previous,
             "ballot": state.given and self._ballot(state.given),
         }
-        return Response(json.dumps(reply), media_type="application/json")
+        return JSONResponse(reply)
 
     def _ballot(self, given: Given) -> dict[str, Any]:
         """What an annotator may know of a question: no model, no item, nothing that says it is planted."""
