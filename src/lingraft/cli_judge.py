@@ -52,8 +52,8 @@ def serve(
         found = items.read(answers, least_models=2 if mode == Mode.compare else 1)
         asked = questions.make(found, mode.value, attention_share=attention, seed=seed)
         file = ballots or answers.with_name(f"{answers.stem}.{mode.value}.sqlite")
-        listening = serving.bound(host, port)
         kept = Ballots.begin(file, asked, mode.value, attention_share=attention, seed=seed)
+        listening = serving.bound(host, port, url=url)
         here = url or serving.address(listening)
         if not serving.is_loopback(host):
             typer.echo(

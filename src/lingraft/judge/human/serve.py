@@ -11,10 +11,18 @@ from starlette.types import ASGIApp
 from lingraft.core.errors import InputError
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 is any free one. Raises InputError where that cannot be."""
+def bound(host: str, port: int, *, url: str | None = None) -> socket.socket:
+    """A socket that listens there; port 0 is any free one.
+
+    Raises InputError where that cannot be, and for every address of the machine without a `url` that links can name.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        if url is None and ipaddress.ip_address(found[4][0]).is_unspecified:
+            raise InputError(
+                f"{host} is every address of this machine, and links need one.",
+                remedy="Say how annotators reach the page, for example --url http://192.168.1.5:8450.",
+            )
         listening = socket.socket(found[0], socket.SOCK_STREAM)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
