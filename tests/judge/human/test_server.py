@@ -1,5 +1,6 @@
 """The server: who gets in, what is refused and how it is told, what is never sent."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,6 +238,25 @@ def test_a_file_that_cannot_be_written_is_told_and_the_vote_can_be_sent_again(
     other.execute("ROLLBACK")
     other.close()
     assert vote(client, asked) == (200, None)
+
+
+def test_a_browser_that_leaves_in_the_middle_is_no_error(tmp_path: Path, ballots: Ballots) -> None:
+    _, token = ballots.invite()
+    headers = {"host": "127.0.0.1", "origin": "http://127.0.0.1", "content-type": "application/json"}
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": "/api/enter", "query_string": b""}
+    messages = [{"type": "http.request", "body": token[:9].encode(), "more_body": True}, {"type": "http.disconnect"}]
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0)
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message.get("status"))
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asyncio.run(application(ballots, begin(tmp_path, rows(4))[1])(scope | {"headers": raw}, receive, send))
+    assert sent == [400, None]
+    assert not messages
 
 
 def test_ratings_have_five_axes(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -58,7 +58,12 @@ def application(
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard, url=url, limit=RateLimit(*per_address, clock))],
-        exception_handlers={HTTPException: _told, Refused: _not_allowed, sqlite3.OperationalError: _busy},
+        exception_handlers={
+            HTTPException: _told,
+            Refused: _not_allowed,
+            sqlite3.OperationalError: _busy,
+            ClientDisconnect: _gone,
+        },
     )
 
 
@@ -164,6 +169,11 @@ async def _busy(request: Request, error: Exception) -> Response:
     """The disk is full or another process holds the file: nothing was counted, the page tries again."""
     print(f"the ballots cannot be written now: {error}", file=sys.stderr)
     return refusal(503, "busy", {"retry-after": "2"})
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The browser left in the middle of its own request; nobody reads this."""
+    return refusal(400, "gone")
 
 
 def _accepted(request: Request) -> list[str]:
