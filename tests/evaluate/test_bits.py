@@ -81,10 +81,10 @@ def test_long_document_is_read_in_windows(
 @pytest.mark.parametrize("length", [1, 2, 15, 16, 17, 18, 28, 29, 100])
 def test_every_token_is_scored_once_with_enough_before_it(context: int, length: int) -> None:
     scored = []
-    for ids, num_scored in bits._windows(range(length), context):
+    for ids, places in bits._windows(range(length), context):
         assert len(ids) <= context
         assert list(ids) == list(range(ids[0], ids[0] + len(ids)))
-        for place in ids[len(ids) - num_scored :]:
+        for place in (ids[place] for place in places):
             scored.append(place)
             assert place - ids[0] >= min(place, max(1, context // 4))
     assert scored == list(range(1, length))
@@ -133,7 +133,7 @@ def test_large_vocabularies_are_read_in_smaller_batches() -> None:
 
 
 def test_batches_hold_every_window_once_and_keep_to_their_size() -> None:
-    windows = [bits._Window(index, range(size), size - 1) for index, size in enumerate([3, 20, 50, 7, 19, 1, 20])]
+    windows = [bits.Window(index, range(size), range(1, size)) for index, size in enumerate([3, 20, 50, 7, 19, 1, 20])]
     batches = list(bits._batches(windows, 40))
     assert sorted(window.document for batch in batches for window in batch) == list(range(len(windows)))
     sizes = [len(batch) * max(len(window.ids) for window in batch) for batch in batches]

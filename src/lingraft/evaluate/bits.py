@@ -28,12 +28,12 @@ class Bits:
 
 
 @dataclass(frozen=True)
-class _Window:
-    """Part of a document: `ids` are read, the last `scored` of them are predicted."""
+class Window:
+    """Part of a document: `ids` are read, those at the places `scored`, ascending and above 0, are predicted."""
 
     document: int
     ids: Sequence[int]
-    scored: int
+    scored: Sequence[int]
 
 
 @torch.inference_mode()
@@ -55,21 +55,32 @@ def measure(
     plain = {"add_special_tokens": False, "split_special_tokens": True}
     documents = [(text, tokenizer(text, **plain)["input_ids"]) for text in texts]
     windows = [
-        _Window(index, ids, scored)
+        Window(index, ids, scored)
         for index, (_, tokens) in enumerate(documents)
         for ids, scored in _windows([start_id, *tokens], context_tokens)
     ]
-    nats = [0.0] * len(documents)
-    progress.start("measuring bits per byte", sum(window.scored for window in windows), "tokens")
-    at_once = batch_tokens(len(tokenizer))
+    found = bits_of(model, windows, vocabulary=len(tokenizer), pad_id=start_id, progress=progress)
+    return [Bits(found[index], len(text.encode()), len(tokens)) for index, (text, tokens) in enumerate(documents)]
+
+
+@torch.inference_mode()
+def bits_of(
+    model: PreTrainedModel,
+    windows: Sequence[Window],
+    *,
+    vocabulary: int,
+    pad_id: int,
+    progress: Progress = SILENT,
+) -> dict[int, float]:
+    """The bits of what is predicted in each document's windows, by document."""
+    nats = dict.fromkeys((window.document for window in windows), 0.0)
+    progress.start("measuring bits per byte", sum(len(window.scored) for window in windows), "tokens")
+    at_once = batch_tokens(vocabulary)
     for batch in _batches(windows, at_once):
-        for window, loss in zip(batch, _window_nats(model, batch, start_id, at_once), strict=True):
+        for window, loss in zip(batch, _window_nats(model, batch, pad_id, at_once), strict=True):
             nats[window.document] += loss
-        progress.advance(sum(window.scored for window in batch))
-    return [
-        Bits(loss / math.log(2), len(text.encode()), len(tokens))
-        for loss, (text, tokens) in zip(nats, documents, strict=True)
-    ]
+        progress.advance(sum(len(window.scored) for window in batch))
+    return {document: loss / math.log(2) for document, loss in nats.items()}
 
 
 def bits_per_byte(records: Iterable[Bits]) -> float:
@@ -78,14 +89,15 @@ def bits_per_byte(records: Iterable[Bits]) -> float:
     return sum(record.bits for record in records) / sum(record.bytes for record in records)
 
 
-def _windows(ids: Sequence[int], context_tokens: int) -> Iterator[tuple[Sequence[int], int]]:
+def _windows(ids: Sequence[int], context_tokens: int) -> Iterator[tuple[Sequence[int], range]]:
     """Cut a document so that each token but the first is predicted once, from a quarter of the context or more."""
-    yield ids[:context_tokens], min(len(ids), context_tokens) - 1
+    yield ids[:context_tokens], range(1, min(len(ids), context_tokens))
     seen = context_tokens
     step = context_tokens - max(1, context_tokens // 4)
     while seen < len(ids):
         end = min(seen + step, len(ids))
-        yield ids[max(0, end - context_tokens) : end], end - seen
+        window = ids[max(0, end - context_tokens) : end]
+        yield window, range(len(window) - (end - seen), len(window))
         seen = end
 
 
@@ -94,9 +106,9 @@ def batch_tokens(vocabulary: int) -> int:
     return min(BATCH_TOKENS, BATCH_LOGITS // vocabulary)
 
 
-def _batches(windows: Sequence[_Window], most_tokens: int) -> Iterator[list[_Window]]:
+def _batches(windows: Sequence[Window], most_tokens: int) -> Iterator[list[Window]]:
     """Windows of like length together, so that little is padded; longest first, so that memory is short at once."""
-    batch: list[_Window] = []
+    batch: list[Window] = []
     for window in sorted(windows, key=lambda window: -len(window.ids)):
         if batch and (len(batch) + 1) * len(batch[0].ids) > most_tokens:
             yield batch
@@ -106,13 +118,13 @@ def _batches(windows: Sequence[_Window], most_tokens: int) -> Iterator[list[_Win
         yield batch
 
 
-def _window_nats(model: PreTrainedModel, batch: Sequence[_Window], pad_id: int, at_once: int) -> list[float]:
+def _window_nats(model: PreTrainedModel, batch: Sequence[Window], pad_id: int, at_once: int) -> list[float]:
     longest = len(batch[0].ids)
     ids_BS = torch.full((len(batch), longest), pad_id, dtype=torch.long)
     for row, window in enumerate(batch):
         ids_BS[row, : len(window.ids)] = torch.as_tensor(window.ids)
-    rows = [row for row, window in enumerate(batch) for _ in range(window.scored)]
-    predicted = [place for w in batch for place in range(len(w.ids) - w.scored, len(w.ids))]
+    rows = [row for row, window in enumerate(batch) for _ in window.scored]
+    predicted = [place for window in batch for place in window.scored]
     predicted_N = ids_BS[rows, predicted].to(model.device)
     losses = [0.0] * len(batch)
     begin = 0

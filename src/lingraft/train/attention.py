@@ -15,7 +15,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from .settings import Settings
+from .settings import Optimization
 
 VARLEN, NAME = "varlen", "lingraft_varlen"
 TOLERANCE = 0.03
@@ -30,7 +30,7 @@ class Attention:
     That is the kernel, where it gives the logits that the model's own way gives: not looked up but tried, on a batch.
     """
 
-    def __init__(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], settings: Settings) -> None:
+    def __init__(self, model: PreTrainedModel, batch: Mapping[str, torch.Tensor], settings: Optimization) -> None:
         self._model, self._own = model, model.config._attn_implementation
         self.way = settings.attention or self._own
         if settings.attention is not None:
@@ -117,7 +117,7 @@ def _kernel_is_here(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
 
 
-def _kernel_takes(model: PreTrainedModel, settings: Settings) -> bool:
+def _kernel_takes(model: PreTrainedModel, settings: Optimization) -> bool:
     """Plain causal heads in bfloat16 alone: no window of the text, no dropout, none compressed, and none too large."""
     config = model.config
     window = getattr(config, "sliding_window", None)

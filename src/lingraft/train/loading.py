@@ -10,10 +10,10 @@ from lingraft.core.errors import InputError
 from lingraft.tokenizer import family
 
 from . import quantize
-from .settings import Settings
+from .settings import Optimization
 
 
-def load(folder: Path, settings: Settings, trust_remote_code: bool, whole: bool = True) -> tuple[Any, torch.dtype]:
+def load(folder: Path, settings: Optimization, trust_remote_code: bool, whole: bool = True) -> tuple[Any, torch.dtype]:
     """The model and the precision it is stored in; with its values where `whole`, else on the meta device."""
     stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
     if settings.train == "qlora":
@@ -42,13 +42,13 @@ def outline(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> Any:
         return AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust_remote_code)
 
 
-def load_dtype(settings: Settings, stored: torch.dtype) -> torch.dtype:
+def load_dtype(settings: Optimization, stored: torch.dtype) -> torch.dtype:
     """What weights are loaded as; those that move are float32 in any case."""
     frozen = settings.train != "full" and settings.precision == "bf16"
     return stored if frozen else torch.float32
 
 
-def _check_positions(model: Any, settings: Settings, folder: Path) -> None:
+def _check_positions(model: Any, settings: Optimization, folder: Path) -> None:
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None and settings.sequence_tokens > longest:
         raise InputError(

@@ -10,7 +10,7 @@ from transformers.trainer_pt_utils import get_parameter_names
 from lingraft.core.errors import InputError
 
 from .new_rows import tables_of
-from .settings import Settings
+from .settings import Optimization
 
 EIGHT_BITS = ("adamw_8bit", "paged_adamw_8bit")
 OPTIMIZERS = ("adamw", *EIGHT_BITS, "muon")
@@ -19,7 +19,7 @@ NOT_DECAYED = (r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_no
 MATRICES, NEW_ROWS = "matrices", "new rows"
 
 
-def make(model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+def make(model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: Optimization) -> torch.optim.Optimizer:
     """The optimizer of the parameters that move; rows of new tokens, which are `apart`, have what holds for them.
 
     AdamW is fused; `adamw_8bit` and `paged_adamw_8bit` keep its state in 8 bits with bitsandbytes (Dettmers et al.
@@ -42,7 +42,9 @@ def states(optimizer: torch.optim.Optimizer) -> dict[torch.nn.Parameter, dict[st
     return {p: part.state[p] for part in parts for group in part.param_groups for p in group["params"]}
 
 
-def _groups(model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: Settings) -> list[dict[str, Any]]:
+def _groups(
+    model: PreTrainedModel, apart: Sequence[torch.nn.Parameter], settings: Optimization
+) -> list[dict[str, Any]]:
     names = set(get_parameter_names(model, [torch.nn.LayerNorm], list(NOT_DECAYED)))
     not_rest = {id(parameter) for parameter in apart}
     rest = {name: p for name, p in model.named_parameters() if p.requires_grad and id(p) not in not_rest}

@@ -75,13 +75,11 @@ class Shorter:
     tokens: int
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to train; the budget is one of bytes of text, tokens, or passes over the target."""
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """What moves in a training of any kind, and how fast."""
 
-    mix: Mapping[str, float]
     sequence_tokens: int
-    batch_tokens: int
     micro_batch_sequences: int | None
     lr: float
     schedule: str
@@ -89,11 +87,6 @@ class Settings:
     weight_decay: float
     max_grad_norm: float
     precision: str
-    budget_bytes: float | None
-    budget_tokens: float | None
-    epochs: float | None
-    curve_points: int
-    curve_documents: int
     checkpoint_minutes: float
     seed: int
     train: str = "full"
@@ -103,17 +96,30 @@ class Settings:
     neftune_alpha: float | None = None
     lora: Lora = field(default_factory=Lora)
     new_rows: NewRows = field(default_factory=NewRows)
-    forgetting: Forgetting = field(default_factory=Forgetting)
-    sequence_schedule: Sequence[Shorter] = ()
-    """What comes before sequences of `sequence_tokens`."""
-    compile: bool = False
     attention: str | None = None
     """`sdpa` or `eager`; None is the best there is (see `attention`)."""
-    keep_state: bool = False
-    """Whether another training is to go on from where this one ends."""
-    go_on: bool = False
-    """Whether this one goes on from where the one ended that made the model."""
     track: Sequence[str] = ()
     """Of tensorboard, wandb, trackio."""
     energy: Energy | None = None
     """None counts none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Optimization):
+    """How to continue a pretraining; the budget is one of bytes of text, tokens, or passes over the target."""
+
+    mix: Mapping[str, float]
+    batch_tokens: int
+    budget_bytes: float | None
+    budget_tokens: float | None
+    epochs: float | None
+    curve_points: int
+    curve_documents: int
+    forgetting: Forgetting = field(default_factory=Forgetting)
+    sequence_schedule: Sequence[Shorter] = ()
+    """What comes before sequences of `sequence_tokens`."""
+    compile: bool = False
+    keep_state: bool = False
+    """Whether another training is to go on from where this one ends."""
+    go_on: bool = False
+    """Whether this one goes on from where the one ended that made the model."""

@@ -1,4 +1,4 @@
-"""The Trainer of transformers, which saves what moves and goes by our optimizers and schedules."""
+"""Trainers of transformers and TRL that save what moves and go by our optimizers and schedules."""
 
 import json
 from collections.abc import Mapping
@@ -15,22 +15,23 @@ from lingraft.core.artifact import write_json
 from . import checkpoints, optimizers, schedules
 from .guards import LossGuard
 from .processes import is_first
-from .settings import Settings
+from .settings import Optimization
 from .trainable import Trainable
 
 GUARD, SCHEDULE = "guard.json", "schedule.json"
 
 
-class LanguageTrainer(Trainer):
-    """Trains the weights that are trainable; its checkpoints hold these alone, and the `identity` of the training.
+class OwnTraining:
+    """Makes a Trainer, whose loss is its own, train the weights that are trainable.
 
-    `earlier` is the state of another training that it starts with.
+    Its checkpoints hold these alone, and the `identity` of the training. `earlier` is the state of another training
+    that it starts with.
     """
 
     def __init__(
         self,
         trainable: Trainable,
-        settings: Settings,
+        settings: Optimization,
         guard: LossGuard,
         identity: Mapping[str, Any],
         earlier: Path | None,
@@ -41,6 +42,9 @@ class LanguageTrainer(Trainer):
         self.trainable, self.settings, self.guard, self.identity = trainable, settings, guard, identity
         self.add_callback(guard)
         self.remove_callback(PrinterCallback)
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """None: TRL writes one beside each checkpoint."""
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -100,3 +104,7 @@ class LanguageTrainer(Trainer):
     def _defer_fsdp_gradient_reduction(self) -> AbstractContextManager[None]:
         """Sharded gradients are summed after every micro-batch: until the last, each process would hold whole ones."""
         return nullcontext()
+
+
+class LanguageTrainer(OwnTraining, Trainer):
+    """Trains on text, by the model's own loss."""
