@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lingraft.core.outside import TextSource
+from lingraft.core.respondents import EndpointSettings, LocalSettings
 from lingraft.core.stage import Needs, Stage
 from lingraft.stages import table
 from lingraft.stages.evaluate import Suite
@@ -41,6 +42,13 @@ def page() -> str:
     """The whole page as Markdown."""
     parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
     parts += ["## A suite of tasks\n\n" + (Suite.__doc__ or "") + "\n\n" + fields(Suite)]
+    parts += [
+        f"## {title}\n\n{settings.__doc__}\n\n{fields(settings)}"
+        for title, settings in (
+            ("A model behind an endpoint", EndpointSettings),
+            ("A model in a folder", LocalSettings),
+        )
+    ]
     parts += [stage(kind, found) for kind, found in table().items()]
     return "\n".join(parts)
 

@@ -30,7 +30,7 @@ class Item:
     language: str = ""
     """BCP 47, in which answers are expected."""
     cut: Mapping[str, bool] = field(default_factory=dict)
-    """Whether an answer ended only because no more tokens were allowed; of the models that is known of."""
+    """By model, whether its answer ended only because no more tokens were allowed."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -57,7 +57,6 @@ def ask(
     prompts: Sequence[Prompt],
     *,
     language: str,
-    max_new_tokens: int,
     progress: Progress = SILENT,
 ) -> tuple[list[Item], list[Unanswered]]:
     """What each model answers to each prompt; a prompt that one of them could not be asked is left out for all."""
@@ -71,9 +70,8 @@ def ask(
             if reply.failure is not None:
                 unanswered.append(Unanswered(prompt.id, model, reply.failure))
                 continue
-            answers[prompt.id][model] = reply.text
-            if reply.tokens is not None:
-                cut[prompt.id][model] = reply.tokens[1] >= max_new_tokens
+            answers[prompt.id][model] = reply.text.strip()
+            cut[prompt.id][model] = reply.cut
     items = [
         Item(prompt.id, prompt.messages, answers[prompt.id], prompt.reference, language, cut[prompt.id])
         for prompt in prompts
@@ -115,8 +113,4 @@ def figures(items: Sequence[Item], words: WordLanguages | None, *, seed: int) ->
 
 
 def _counts(item: Item, model: str) -> dict[str, list[float]]:
-    known = model in item.cut
-    return {
-        "characters": [float(len(item.answers[model].strip())), 1.0],
-        "cut": [float(known and item.cut[model]), float(known)],
-    }
+    return {"characters": [float(len(item.answers[model])), 1.0], "cut": [float(item.cut[model]), 1.0]}

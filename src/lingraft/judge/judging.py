@@ -1,6 +1,6 @@
 """Answers put to one or several judges: figures of each judge, of all together, and beside people's votes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +73,6 @@ def judge(
             figures[AXES]["agreement"] = panel.of_scores(scored, [base, *others], seed=seed)
         figures["warnings"] += [told for found in by_judge.values() for told in found["warnings"]]
     return figures
-
-
-def questions(
-    prompts: int, models: int, judges: Sequence[str], mode: Sequence[str], per_question: Callable[[str], float]
-) -> Mapping[str, tuple[int, float]]:
-    """Of each judge, at the most: its requests, and the tokens that they hold; `per_question` is of a mode."""
-    counts = {PAIRWISE: 2 * (models - 1) * prompts, AXES: models * prompts}
-    requests = sum(counts[one] for one in mode)
-    tokens = sum(counts[one] * per_question(one) for one in mode)
-    return dict.fromkeys(judges, (requests, tokens))
 
 
 def _of_pair(

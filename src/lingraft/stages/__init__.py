@@ -12,6 +12,7 @@ KINDS = {
     "pack": "lingraft.stages.pack:STAGE",
     "pretrain": "lingraft.stages.pretrain:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
+    "judge": "lingraft.stages.judge:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",
     "report": "lingraft.stages.report:STAGE",
