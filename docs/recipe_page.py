@@ -42,13 +42,8 @@ def page() -> str:
     """The whole page as Markdown."""
     parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
     parts += ["## A suite of tasks\n\n" + (Suite.__doc__ or "") + "\n\n" + fields(Suite)]
-    parts += [
-        f"## {title}\n\n{settings.__doc__}\n\n{fields(settings)}"
-        for title, settings in (
-            ("A model behind an endpoint", EndpointSettings),
-            ("A model in a folder", LocalSettings),
-        )
-    ]
+    asked = {"A model behind an endpoint": EndpointSettings, "A model in a folder": LocalSettings}
+    parts += [f"## {title}\n\n{settings.__doc__}\n\n{fields(settings)}" for title, settings in asked.items()]
     parts += [stage(kind, found) for kind, found in table().items()]
     return "\n".join(parts)
 

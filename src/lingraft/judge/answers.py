@@ -53,17 +53,22 @@ class Unanswered:
 
 
 def ask(
-    models: Mapping[str, Respondent],
+    models: Iterable[tuple[str, Respondent]],
     prompts: Sequence[Prompt],
     *,
     language: str,
     progress: Progress = SILENT,
 ) -> tuple[list[Item], list[Unanswered]]:
-    """What each model answers to each prompt; a prompt that one of them could not be asked is left out for all."""
+    """What each model answers to each prompt; a prompt that one of them could not be asked is left out for all.
+
+    Where `models` makes each respondent when it is its turn, one of them is in memory at a time.
+    """
     answers: dict[str, dict[str, str]] = {prompt.id: {} for prompt in prompts}
     cut: dict[str, dict[str, bool]] = {prompt.id: {} for prompt in prompts}
     unanswered = []
-    for model, respondent in models.items():
+    num_models = 0
+    for model, respondent in models:
+        num_models += 1
         progress.event("answering", model=model)
         replies = respondent.reply([prompt.messages for prompt in prompts], progress=progress)
         for prompt, reply in zip(prompts, replies, strict=True):
@@ -75,7 +80,7 @@ def ask(
     items = [
         Item(prompt.id, prompt.messages, answers[prompt.id], prompt.reference, language, cut[prompt.id])
         for prompt in prompts
-        if len(answers[prompt.id]) == len(models)
+        if len(answers[prompt.id]) == num_models
     ]
     return items, unanswered
 

@@ -8,9 +8,10 @@ from lingraft.ask.respondent import Reply, Respondent
 from lingraft.ask.respondents import RespondentSettings, tokens_of
 from lingraft.core.progress import SILENT, Progress
 
-from .judging import AXES, PAIRWISE
 from .questions import Wording
 
+PAIRWISE, AXES = "pairwise", "axes"
+"""What a judge can be asked for."""
 BYTES_A_TOKEN = 2.5
 """Few, so that the forecast errs on the high side; of which tokenizer an endpoint has, nothing is known."""
 
@@ -80,11 +81,7 @@ class Counted:
         self.tokens_written += written
         return replies
 
-    def spent(self, settings: RespondentSettings) -> dict[str, float | None]:
-        """Requests, tokens and price, those of kept replies included."""
-        return {
-            "requests": self.requests,
-            "tokens_read": self.tokens_read,
-            "tokens_written": self.tokens_written,
-            "price": settings.cost(self.tokens_read, self.tokens_written),
-        }
+    @property
+    def spent(self) -> dict[str, float]:
+        """Those of kept replies included; tokens are counted where a reply says how many."""
+        return {"requests": self.requests, "tokens_read": self.tokens_read, "tokens_written": self.tokens_written}

@@ -1,6 +1,6 @@
 """Answers put to one or several judges: figures of each judge, of all together, and beside people's votes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,16 @@ from lingraft.core.progress import SILENT, Progress
 
 from . import axes, pairwise, panel, win_rate
 from .answers import Item, write
+from .axes import Scored
+from .cost import AXES, PAIRWISE, Counted
+from .pairwise import Compared
 from .questions import Asking
 from .replies import UNREAD
-
-PAIRWISE, AXES = "pairwise", "axes"
 
 
 def judge(
     items: Sequence[Item],
-    judges: Sequence[Respondent],
+    judges: Iterable[Respondent],
     folder: Path,
     asking: Asking,
     *,
@@ -30,20 +31,33 @@ def judge(
 ) -> dict[str, Any]:
     """The figures; `verdicts.jsonl` and `scores.jsonl` in `folder` hold what was said of each prompt.
 
-    The first model is the one that the others are compared with. Raises StageError where more than `max_failed_share`
-    of a judge's questions were not answered, because its endpoint failed: to be run again.
+    The first model is the one that the others are compared with. Judges are taken one after the other, so that only one
+    of them is in memory. Raises StageError where more than `max_failed_share` of a judge's questions were not answered,
+    because its endpoint failed: to be run again.
     """
     base, *others = items[0].answers
+    said: dict[str, dict[str, list[Compared]]] = {}
+    scored: dict[str, list[Scored]] = {}
+    spent = {}
+    for respondent in judges:
+        one = Counted(respondent)
+        if PAIRWISE in mode:
+            said[one.name] = {
+                model: pairwise.ask(one, items, model, base, asking, progress=progress) for model in others
+            }
+            _check_pairs(one.name, said[one.name], items, base, max_failed_share)
+        if AXES in mode:
+            scored[one.name] = axes.ask(one, items, asking, progress=progress)
+            failed = [why for found in scored[one.name] for why in found.failures.values()]
+            _check(one.name, failed, axes.num_questions(items), max_failed_share)
+        spent[one.name] = one.spent
     figures: dict[str, Any] = {
-        "prompts_in": asking.language.tag if asking.is_native else "en",
-        "judges": [one.name for one in judges],
+        "questions_in": asking.language.tag if asking.is_native else "en",
+        "judges": list(spent),
+        "spent": spent,
         "warnings": [],
     }
-    if PAIRWISE in mode:
-        said: dict[str, dict[str, list[pairwise.Compared]]] = {
-            one.name: {model: pairwise.ask(one, items, model, base, asking, progress=progress) for model in others}
-            for one in judges
-        }
+    if said:
         rows = [
             {"judge": name, "model": model, "against": base, **one.as_json()}
             for name, by_model in said.items()
@@ -51,32 +65,24 @@ def judge(
             for one in compared
         ]
         write(folder / "verdicts.jsonl", rows)
-        for name, by_model in said.items():
-            failed = [why for compared in by_model.values() for one in compared for why in one.failures]
-            _check(name, failed, sum(pairwise.num_questions(items, model, base) for model in others), max_failed_share)
         figures[PAIRWISE] = [_of_pair(said, model, base, votes, seed) for model in others]
         figures["warnings"] += [
-            f"{model} against {base}: {told}"
-            for model, of_pair in zip(others, figures[PAIRWISE], strict=True)
+            f"{of_pair['model']} against {base}: {told}"
+            for of_pair in figures[PAIRWISE]
             for of_judge in of_pair["judges"].values()
             for told in of_judge["warnings"]
         ]
-    if AXES in mode:
-        scored = {one.name: axes.ask(one, items, asking, progress=progress) for one in judges}
+    if scored:
         write(folder / "scores.jsonl", ({"judge": n, **one.as_json()} for n, found in scored.items() for one in found))
-        for name, found in scored.items():
-            failed = [why for one in found for why in one.failures.values()]
-            _check(name, failed, axes.num_questions(items), max_failed_share)
         by_judge = {name: axes.figures(name, items, found, seed=seed) for name, found in scored.items()}
-        figures[AXES] = {"judges": by_judge}
-        if len(judges) > 1:
-            figures[AXES]["agreement"] = panel.of_scores(scored, [base, *others], seed=seed)
+        agreement = panel.of_scores(scored, [base, *others], seed=seed) if len(scored) > 1 else None
+        figures[AXES] = {"judges": by_judge, "agreement": agreement}
         figures["warnings"] += [told for found in by_judge.values() for told in found["warnings"]]
     return figures
 
 
 def _of_pair(
-    said: Mapping[str, Mapping[str, list[pairwise.Compared]]],
+    said: Mapping[str, Mapping[str, list[Compared]]],
     model: str,
     base: str,
     votes: panel.Votes | None,
@@ -93,6 +99,13 @@ def _of_pair(
     if votes is not None:
         found["with_people"] = panel.with_people(by_judge, model, base, votes, seed=seed)
     return found
+
+
+def _check_pairs(
+    judge: str, by_model: Mapping[str, list[Compared]], items: Sequence[Item], base: str, max_failed_share: float
+) -> None:
+    failed = [why for compared in by_model.values() for one in compared for why in one.failures]
+    _check(judge, failed, sum(pairwise.num_questions(items, model, base) for model in by_model), max_failed_share)
 
 
 def _check(judge: str, failures: Sequence[str], asked: int, max_failed_share: float) -> None:

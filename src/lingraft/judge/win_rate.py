@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from lingraft.evaluate import statistics
 from lingraft.evaluate.metrics import ratio
 from lingraft.evaluate.statistics import Interval
 
-from . import agreement, pairwise
+from . import pairwise
 from .pairwise import LOSS, SCORES, WIN, Compared
 from .questions import FIRST, SECOND, TIE
 
 LEVEL = 0.05
 LIKE_LENGTH = 0.8
 """Two answers are of like length when the shorter one has at least this share of the longer one's characters."""
+
+_NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 def figures(judge: str, compared: Sequence[Compared], *, seed: int) -> dict[str, Any]:
@@ -50,15 +54,30 @@ def outcomes(said: Sequence[str | None], *, seed: int) -> dict[str, Any]:
 
 
 def consistency(compared: Sequence[Compared], *, seed: int) -> dict[str, Any]:
-    """How often both orders lead to the same outcome, and Cohen's kappa of the two."""
+    """How often both orders lead to the same outcome, and how far beyond what a judge that does not look would reach.
+
+    Such a judge says `A`, `B` and `TIE` with the same chances whatever is shown, and so comes to the same outcome in
+    2 P(A) P(B) + P(TIE)^2 of the pairs. `beyond_chance` is 0 for it, and 1 where both orders always agree.
+    """
     both = [one for one in compared if one.is_read]
-    kappa = agreement.cohen(*zip(*(one.single for one in both), strict=True)) if both else agreement.cohen([], [])
+    counts = [
+        [float(bool(one.consistent)), *(float(one.verdicts.count(said)) for said in (FIRST, SECOND, TIE))]
+        for one in both
+    ]
+    found = statistics.estimate(counts, _beyond_chance, seed=seed) if both else _NOTHING
     return {
         "pairs": len(both),
         "inconsistent": sum(not one.consistent for one in both),
         "share": rate([float(bool(one.consistent)) for one in both], seed=seed),
-        "kappa": plain(kappa.interval(seed)),
+        "beyond_chance": plain(found),
     }
+
+
+def _beyond_chance(sums_RD: np.ndarray) -> np.ndarray:
+    verdicts_R = sums_RD[:, 1:].sum(axis=1)
+    first_R, second_R, tie_R = (sums_RD[:, 1:] / verdicts_R[:, None]).T
+    by_chance_R = 2 * first_R * second_R + tie_R**2
+    return ratio(np.stack([2 * sums_RD[:, 0] / verdicts_R - by_chance_R, 1 - by_chance_R], axis=1))
 
 
 def position(compared: Sequence[Compared]) -> dict[str, Any]:
@@ -106,7 +125,7 @@ def warnings(judge: str, found: dict[str, Any]) -> list[str]:
     """What a reader has to know before believing the win rate."""
     told = []
     where, same, long = found["position"], found["consistency"], found["length"]
-    share, kappa = where["first_share"], same["kappa"]
+    share, beyond = where["first_share"], same["beyond_chance"]
     if where["p"] < LEVEL:
         place, chosen = ("first", share["value"]) if share["value"] > 0.5 else ("second", 1 - share["value"])
         told.append(
@@ -115,10 +134,11 @@ def warnings(judge: str, found: dict[str, Any]) -> list[str]:
         )
     if same["pairs"] and where["first"] + where["second"] == 0:
         told.append(f"{judge} never chose: all of its verdicts are ties, and they say nothing of the answers.")
-    elif same["inconsistent"] and kappa["low"] is not None and kappa["low"] <= 0:
+    elif beyond["low"] is not None and beyond["low"] <= 0:
         told.append(
             f"{judge}'s verdicts say nothing of the answers: shown the same two in the other order it came to the same "
-            f"outcome in {same['share']['value']:.0%} of {same['pairs']:,} pairs, which is no more than by chance."
+            f"outcome in {same['share']['value']:.0%} of {same['pairs']:,} pairs. A judge that does not look would do "
+            "so as often."
         )
     longer, shorter = long["where_longer"]["win_rate"], long["where_shorter"]["win_rate"]
     if None not in (longer["low"], shorter["high"]) and longer["low"] > 0.5 > shorter["high"]:
@@ -134,7 +154,7 @@ def warnings(judge: str, found: dict[str, Any]) -> list[str]:
 def rate(scores: Sequence[float], *, seed: int) -> dict[str, float | None]:
     """A mean with its interval from resampling pairs."""
     if not scores:
-        return plain(Interval(math.nan, math.nan, math.nan))
+        return plain(_NOTHING)
     return plain(statistics.estimate([[score, 1.0] for score in scores], ratio, seed=seed))
 
 

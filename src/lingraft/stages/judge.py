@@ -1,6 +1,6 @@
 """judge: what several models answer to the same prompts, and what judges say of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +14,9 @@ from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 if TYPE_CHECKING:
     from lingraft.ask.respondent import Respondent
     from lingraft.evaluate.language.word_language import WordLanguages
+    from lingraft.judge.questions import Wording
 
+TEMPLATE, DIALOGUE = "template", "dialogue"
 REPLIES = "replies.jsonl"
 """Every reply by what was asked, of models and of judges."""
 
@@ -131,10 +133,10 @@ def forecast(context: Check) -> Forecast:
 def run(job: Job) -> dict[str, Any]:
     """Ask the models, then the judges; see `lingraft.judge`."""
     from lingraft.ask.kept import Kept
+    from lingraft.ask.local import has_template
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
     from lingraft.judge import answers, judging, panel, prompts
-    from lingraft.judge.cost import Counted
     from lingraft.judge.questions import asking
 
     config, language, seed = job.config, find(job.settings.language), job.settings.seed
@@ -142,7 +144,8 @@ def run(job: Job) -> dict[str, Any]:
         _beside(config.prompts_file, job.recipe_folder) if config.prompts_file else job.inputs[config.prompts].folder
     )
     asked = prompts.read(place, config.items)
-    models, forms = _models(job, asking(language).wording)
+    forms = {name: TEMPLATE if has_template(job.inputs[name].folder) else DIALOGUE for name in config.models}
+    models = _models(job, forms, asking(language).wording)
     items, unanswered = answers.ask(models, asked, language=language.tag, progress=job.progress)
     answers.write(job.folder / "answers.jsonl", (item.as_json() for item in items))
     answers.write(job.folder / "unanswered.jsonl", map(vars, unanswered))
@@ -166,10 +169,7 @@ def run(job: Job) -> dict[str, Any]:
     }
     if not config.judges:
         return figures
-    judges = [
-        Counted(Kept(respondent(judge, job.recipe_folder, whole=False), job.folder / REPLIES))
-        for judge in config.judges
-    ]
+    judges = (Kept(respondent(judge, job.recipe_folder, whole=False), job.folder / REPLIES) for judge in config.judges)
     votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     found = judging.judge(
         items,
@@ -182,27 +182,27 @@ def run(job: Job) -> dict[str, Any]:
         votes=votes,
         progress=job.progress,
     )
-    spent = {judge.name: judge.spent(settings) for judge, settings in zip(judges, config.judges, strict=True)}
-    return {**figures, **found, "spent": spent, "warnings": figures["warnings"] + found["warnings"]}
+    for settings in config.judges:
+        spent = found["spent"][settings.model]
+        spent["price"] = settings.cost(spent["tokens_read"], spent["tokens_written"])
+    return {**figures, **found, "warnings": figures["warnings"] + found["warnings"]}
 
 
-def _models(job: Job, wording: Any) -> tuple[dict[str, "Respondent"], dict[str, str]]:
+def _models(job: Job, forms: Mapping[str, str], wording: "Wording") -> Iterator[tuple[str, "Respondent"]]:
     """Each model in its own chat template; one that has none, a base, as the other side of a written dialogue."""
     from lingraft.ask.kept import Kept
-    from lingraft.ask.local import Local, has_template
+    from lingraft.ask.local import Local
     from lingraft.ask.transcript import Transcript
 
-    models, forms = {}, {}
-    for name in job.config.models:
+    for name, form in forms.items():
         made = job.inputs[name]
-        forms[name] = "template" if has_template(made.folder) else "dialogue"
         dialogue = {
             "prompt": Transcript(wording.user, wording.assistant),
             "stop": [f"\n{side}:" for side in (wording.user, wording.assistant)],
         }
         local = Local(
             made.folder,
-            **({} if forms[name] == "template" else dialogue),
+            **({} if form == TEMPLATE else dialogue),
             temperature=job.config.temperature,
             max_tokens=job.config.max_new_tokens,
             context_tokens=job.config.context_tokens,
@@ -210,8 +210,7 @@ def _models(job: Job, wording: Any) -> tuple[dict[str, "Respondent"], dict[str, 
             whole=False,
             name=name,
         )
-        models[name] = Kept(local, job.folder / REPLIES)
-    return models, forms
+        yield name, Kept(local, job.folder / REPLIES)
 
 
 def _words(job: Job) -> tuple["WordLanguages | None", str | None]:
@@ -233,7 +232,7 @@ def _words(job: Job) -> tuple["WordLanguages | None", str | None]:
 def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> Sequence[str]:
     told = []
     if len(set(forms.values())) > 1:
-        bases = ", ".join(name for name, form in forms.items() if form == "dialogue")
+        bases = ", ".join(name for name, form in forms.items() if form == DIALOGUE)
         told.append(f"Without a chat template and asked as the other side of a written dialogue: {bases}.")
     if left_out:
         told.append(f"{left_out:,} of {prompts:,} prompts are left out: not every model could be asked them.")
