@@ -87,15 +87,16 @@ def with_people(
     people = [
         majority([_outcome(better, model) for shown, better in votes.get(item, ()) if shown == pair]) for item in ids
     ]
-    found: dict[str, Any] = {"people": outcomes(people, seed=seed), "pairs": sum(one is not None for one in people)}
+    judges = {}
     for judge, compared in by_judge.items():
         both = [
             (said, one.outcome) for said, one in zip(people, compared, strict=True) if None not in (said, one.outcome)
         ]
         kappa = agreement.cohen([said for said, _ in both], [judged for _, judged in both])
         same = [float(said == judged) for said, judged in both]
-        found[judge] = {"pairs": len(both), "same": rate(same, seed=seed), "kappa": plain(kappa.interval(seed))}
-    return found
+        judges[judge] = {"pairs": len(both), "same": rate(same, seed=seed), "kappa": plain(kappa.interval(seed))}
+    told = sum(one is not None for one in people)
+    return {"pairs": told, "people": outcomes(people, seed=seed), "judges": judges}
 
 
 _VOTES = "Give the file that `lingraft judge export` writes: one JSON object a line, with item, shown and better."
