@@ -80,7 +80,13 @@ def figures(judge: str, items: Sequence[Item], scored: Sequence[Scored], *, seed
     if len(whole) < len(scored):
         left_out = len(scored) - len(whole)
         told.append(f"{judge} gave no readable scores on {left_out:,} of {len(scored):,} prompts; they are left out.")
-    if whole and all(len({one.scores[model][axis] for one in whole for model in models}) == 1 for axis in AVERAGED):
+    said = [
+        tuple(one.scores[model].values())
+        for one in whole
+        for model in models
+        if by_id[one.id].answers[model].strip()  # what is empty was not asked about
+    ]
+    if len(said) > 1 and len(set(said)) == 1:
         told.append(f"{judge} gave every answer the same scores, and they say nothing of the answers.")
     return {
         "rows": rows,

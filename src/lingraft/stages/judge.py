@@ -248,9 +248,9 @@ def _num_prompts(context: Check) -> tuple[int, float]:
         found = read(_beside(config.prompts_file, context.recipe.folder), config.items)
         return len(found), sum(len(turn.content.encode()) for prompt in found for turn in prompt.messages)
     stream = context.figures[config.prompts].get("streams", {}).get("target", {})
-    everything = stream.get("train", 0) + stream.get("held_out", 0)
-    count = stream.get("held_out", 0) if config.items is None else min(config.items, stream.get("held_out", 0))
-    return count, count * stream.get("bytes", 0) / max(1, everything)
+    held_out = stream.get("held_out", 0)
+    count = held_out if config.items is None else min(config.items, held_out)
+    return count, count * stream.get("bytes", 0) / max(1, stream.get("train", 0))
 
 
 def _beside(path: str, folder: Path) -> Path:
