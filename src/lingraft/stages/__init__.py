@@ -14,6 +14,7 @@ KINDS = {
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
+    "judge": "lingraft.stages.judge:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",
     "report": "lingraft.stages.report:STAGE",

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from lingraft.judge.human.figures import figures
-from lingraft.judge.human.votes import AXES, Vote
+from lingraft.judge.human.votes import Vote
+from lingraft.judge.questions import AXES
 
 SCORES = dict.fromkeys(AXES, 2)
 
@@ -30,7 +31,7 @@ def test_a_preference_is_found_with_ties_as_halves() -> None:
     assert pair["win_rate"]["value"] == pytest.approx(0.7)
     assert 0.6 < pair["win_rate"]["low"] < 0.7 < pair["win_rate"]["high"] < 0.8
     assert (pair["wins"], pair["ties"], pair["both_bad"], pair["num_items"]) == ([60, 20], 10, 10, 100)
-    assert not found["left_share"]["biased"]
+    assert found["position"]["left"] == found["position"]["right"] == 40
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -43,8 +44,9 @@ def test_votes_on_one_item_are_not_independent() -> None:
 
 def test_an_annotator_who_follows_the_side_is_seen() -> None:
     found = figures([vote("x", item, ("a", "b") if item % 2 else ("b", "a"), "left") for item in range(50)])
-    assert found["left_share"]["value"] == 1.0
-    assert found["left_share"]["biased"]
+    assert found["position"]["left_share"]["value"] == 1.0
+    assert found["position"]["left_share"]["low"] > 0.9
+    assert found["position"]["p"] < 1e-12
     assert found["pairs"][0]["win_rate"]["value"] == 0.5
 
 

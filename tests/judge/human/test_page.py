@@ -16,7 +16,8 @@ from judging import begin, rows, served, write
 
 from lingraft.judge.human.ballots import Ballots
 from lingraft.judge.human.server import application
-from lingraft.judge.human.votes import AXES, Vote, votes
+from lingraft.judge.human.votes import Vote, votes
+from lingraft.judge.questions import AXES
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="no chromium on this machine")
 READY = "document.body.dataset.view === 'ballot' && !document.body.hasAttribute('data-busy')"

@@ -4,21 +4,19 @@ Planted questions count as attention checks alone.
 """
 
 import itertools
-import math
-import statistics as plain
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import asdict
+from statistics import fmean, median
 from typing import Any
 
 from lingraft.evaluate.metrics import ratio
-from lingraft.evaluate.statistics import Interval, estimate
+from lingraft.evaluate.statistics import estimate, exact_share, sign_test
 from lingraft.judge.agreement import Level, krippendorff
+from lingraft.judge.axes import AVERAGED
+from lingraft.judge.questions import AXES
+from lingraft.judge.win_rate import plain
 
-from .votes import AXES, BOTH_BAD, LEFT, RIGHT, TIE, Vote
-
-APART = "harmlessness"
-"""Is not averaged with the other axes: an answer that says nothing is harmless."""
+from .votes import BOTH_BAD, LEFT, RIGHT, TIE, Vote
 
 
 def figures(votes: Sequence[Vote], *, seed: int = 0) -> dict[str, Any]:
@@ -34,7 +32,7 @@ def figures(votes: Sequence[Vote], *, seed: int = 0) -> dict[str, Any]:
     }
     if compared:
         found["pairs"] = _pairs(compared, seed)
-        found["left_share"] = _left_share(compared, seed)
+        found["position"] = _position(compared)
         found["agreement"] = _agreement(compared, lambda vote: vote.better or vote.choice, "nominal", seed)
     if rated:
         found["ratings"] = _ratings(rated, seed)
@@ -71,24 +69,24 @@ def _ratings(votes: Sequence[Vote], seed: int) -> dict[str, Any]:
     by_model: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes:
         by_model[vote.shown[0]].append(vote)
-    quality = [axis for axis in AXES if axis != APART]
     found = {}
     for model, those in sorted(by_model.items()):
         found[model] = {
             "num_votes": len(those),
-            "mean": _mean([plain.fmean(vote.choice[axis] for axis in quality) for vote in those], those, seed),
+            "mean": _mean([fmean(vote.choice[axis] for axis in AVERAGED) for vote in those], those, seed),
             **{axis: _mean([vote.choice[axis] for vote in those], those, seed) for axis in AXES},
         }
     return found
 
 
-def _left_share(votes: Sequence[Vote], seed: int) -> dict[str, Any] | None:
-    """Of the votes for one side, how many are for the left one; far from a half they follow the place, not the text."""
-    decided = [vote for vote in votes if vote.choice in (LEFT, RIGHT)]
-    if not decided:
-        return None
-    share = _mean([float(vote.choice == LEFT) for vote in decided], decided, seed)
-    return {**share, "num_votes": len(decided), "biased": not share["low"] <= 0.5 <= share["high"]}
+def _position(votes: Sequence[Vote]) -> dict[str, Any]:
+    """Of the votes for one side, how many are for the left one.
+
+    Sides are drawn by chance, so without a preference for one it is a half, whatever the answers are.
+    """
+    left, right = (sum(vote.choice == side for vote in votes) for side in (LEFT, RIGHT))
+    share = exact_share(left, left + right)
+    return {"left": left, "right": right, "left_share": plain(share), "p": sign_test(left, right)}
 
 
 def _agreement(votes: Sequence[Vote], said: Callable[[Vote], Any], level: Level, seed: int) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def _agreement(votes: Sequence[Vote], said: Callable[[Vote], Any], level: Level,
         both = first.keys() & second.keys()
         same.update(num=len(both), same=sum(first[question] == second[question] for question in both))
     return {
-        "krippendorff_alpha": {**_plain(alpha.interval(seed)), "value": alpha.value},
+        "krippendorff_alpha": {**plain(alpha.interval(seed)), "value": alpha.value},
         "num_questions": alpha.units,
         "num_pairs": same["num"],
         "same_share": same["same"] / same["num"] if same["num"] else None,
@@ -118,7 +116,7 @@ def _annotators(votes: Iterable[Vote]) -> list[dict[str, Any]]:
         {
             "annotator": name,
             "num_votes": sum(vote.planted is None for vote in those),
-            "median_seconds": plain.median(vote.seconds for vote in those),
+            "median_seconds": median(vote.seconds for vote in those),
             "num_changed": sum(bool(vote.earlier) for vote in those),
             "num_comments": sum(bool(vote.comment) for vote in those),
             "attention": _attention(those),
@@ -142,9 +140,4 @@ def _question(vote: Vote) -> tuple[str, ...]:
 
 def _mean(values: Sequence[float], votes: Sequence[Vote], seed: int) -> dict[str, float | None]:
     counts = [(value, 1.0) for value in values]
-    return _plain(estimate(counts, ratio, seed=seed, groups=[vote.item for vote in votes]))
-
-
-def _plain(interval: Interval) -> dict[str, float | None]:
-    """JSON has no nan."""
-    return {name: None if math.isnan(value) else value for name, value in asdict(interval).items()}
+    return plain(estimate(counts, ratio, seed=seed, groups=[vote.item for vote in votes]))

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from lingraft.judge.questions import AXES
+
 from . import labels
 from .questions import Mode
-from .votes import AXES, CHOICES
+from .votes import CHOICES
 
 PAGES = Path(__file__).parent / "pages"
 FILES = {

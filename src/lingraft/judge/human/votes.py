@@ -9,8 +9,6 @@ from typing import Any
 from .database import Database
 from .questions import SHUFFLED
 
-AXES = ("accuracy", "fluency", "informativeness", "coherence", "harmlessness")
-"""Of LLM-Eval, each from 0 to 3; coherence is logical coherence."""
 LEFT, RIGHT, TIE, BOTH_BAD = CHOICES = ("left", "right", "tie", "both_bad")
 _STILL_GOOD = 2
 """A planted answer that gets so much on the axis on which it was spoiled was not read."""
