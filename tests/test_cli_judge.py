@@ -135,3 +135,5 @@ def test_other_hosts_are_warned_of_and_an_end_is_an_end(tmp_path: Path) -> None:
     assert told[2].startswith("serving at https://judge.example.org;")
     assert warned.startswith("warning: 0.0.0.0 can be reached from other machines")
     assert "Traceback" not in warned
+    more = call("links", tmp_path / "answers.compare.sqlite").stdout  # the address is remembered
+    assert more.startswith("annotator-2  https://judge.example.org/#")

@@ -35,9 +35,7 @@ def serve(
     votes: Annotated[int, typer.Option(min=1, help="How many annotators each question wants.")] = 2,
     attention: Annotated[float, typer.Option(min=0, max=0.5, help="The share of planted questions.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Of the order of questions and sides.")] = 17,
-    host: Annotated[
-        str, typer.Option(help="The address to listen at; others can reach the page if it is not loopback.")
-    ] = ("127.0.0.1"),
+    host: Annotated[str, typer.Option(help="Where to listen; beyond loopback others reach the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8450,
     url: Url = None,
 ) -> None:
@@ -55,6 +53,7 @@ def serve(
         kept = Ballots.begin(file, asked, mode.value, attention_share=attention, seed=seed)
         listening = serving.bound(host, port, url=url)
         here = url or serving.address(listening)
+        kept.database.remember("url", here)
         if not serving.is_loopback(host):
             typer.echo(
                 f"warning: {host} can be reached from other machines, and what is sent there is not encrypted. "
@@ -62,8 +61,11 @@ def serve(
                 err=True,
             )
         typer.echo(f"{len(asked):,} questions from {answers}; votes are kept in {file}")
+        known = kept.names()
+        if known:
+            typer.echo(f"{len(known)} annotators have their links; lingraft judge links {file} makes more")
         if links is None:
-            links = 0 if kept.names() else 1
+            links = 0 if known else 1
         for _ in range(links):
             _print_link(here, *kept.invite())
         app = application(kept, asked, votes_per_item=votes, url=url)
@@ -89,8 +91,8 @@ def links(
 
         if sum((count > 1, name is not None, renew is not None)) > 1:
             raise InputError("--count, --name and --renew go one at a time.", remedy="Call the command for each.")
-        here = checked_url(url or DEFAULT_URL)
         kept = _open(ballots)
+        here = checked_url(url or kept.database.settings().get("url", DEFAULT_URL))
         for _ in range(count):
             _print_link(here, *((renew, kept.renew(renew)) if renew is not None else kept.invite(name)))
 

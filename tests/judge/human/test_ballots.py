@@ -225,6 +225,22 @@ def test_what_is_deleted_is_gone_from_the_file(tmp_path: Path) -> None:
         ballots.delete("eva")
 
 
+def test_a_log_that_cannot_be_emptied_is_told(tmp_path: Path) -> None:
+    ballots, _ = begin(tmp_path, rows(1))
+    ballots.invite("anna")
+    with ballots.database.reading() as connection:
+        connection.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(tmp_path / "ballots.sqlite", isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM annotator").fetchall()
+    with pytest.raises(StoreError, match="it is deleted, but a copy stays in the log"):
+        ballots.delete("anna")
+    other.close()
+    ballots.database.close()
+    assert not (tmp_path / "ballots.sqlite-wal").exists()
+    assert b"anna" not in (tmp_path / "ballots.sqlite").read_bytes()
+
+
 def test_ballots_belong_to_their_answers(tmp_path: Path) -> None:
     begin(tmp_path, rows(2))
     with pytest.raises(StoreError, match="it holds votes on other answers"):

@@ -57,7 +57,9 @@ class Ballots:
         self._clock = clock
         begun = self.database.settings()
         self.mode: Mode = "rate" if begun["mode"] == "rate" else "compare"
-        self.answers, self._seed = begun["answers"], begun["seed"]
+        self._seed = begun["seed"]
+        self.study = f"{self.mode}_{begun['answers'][:12]}"
+        """Tells these ballots apart from others that the same browser is asked for."""
         self._attention_share = float(begun["attention"])
         with self.database.reading() as connection:
             real = connection.execute("SELECT id FROM question WHERE planted IS NULL ORDER BY id")

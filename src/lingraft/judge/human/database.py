@@ -97,11 +97,22 @@ class Database:
         with self.reading() as connection:
             return dict(connection.execute("SELECT name, value FROM setting"))
 
+    def remember(self, name: str, value: str) -> None:
+        """A setting that may change."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
+
     def wipe(self) -> None:
         """Leave nothing in the file, or beside it, of what was deleted."""
         with self._lock:
             self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(
+                "it is deleted, but a copy stays in the log beside the file, because another process reads it.",
+                where=self.path,
+                remedy="Stop that process: the log goes with it.",
+            )
 
 
 def create(path: Path, settings: Mapping[str, str], questions: Iterator[tuple[str | None, ...]]) -> None:

@@ -71,12 +71,12 @@ class _Serving:
     def __init__(self, ballots: Ballots, questions: Sequence[Question], votes_per_item: int, limit: RateLimit) -> None:
         self._ballots, self._votes_per_item, self._limit = ballots, votes_per_item, limit
         self._questions = {question.id: question for question in questions}
-        self._cookie = f"lingraft_judge_{ballots.answers[:12]}"
+        self._cookie = f"lingraft_judge_{ballots.study}"
         self._language = questions[0].item.language.tag
 
     async def page(self, request: Request) -> Response:
         wanted = (request.query_params.get("lang"), self._language, *_accepted(request))
-        html = page(labels.best(wanted), self._ballots.mode, self._ballots.answers[:12])
+        html = page(labels.best(wanted), self._ballots.mode, self._ballots.study)
         return Response(html, media_type="text/html")
 
     async def file(self, request: Request) -> Response:
