@@ -62,7 +62,10 @@ def test_two_judges_and_everything_that_is_told_of_them(tmp_path: Path) -> None:
     verdicts = rows(tmp_path / "verdicts.jsonl")
     assert len(verdicts) == 60
     assert verdicts[0] | {"id": "0", "judge": "good", "model": "other", "against": "base"} == verdicts[0]
-    assert len(rows(tmp_path / "scores.jsonl")) == 60
+    assert [said.split(": ")[1] in "AB" for said in verdicts[0]["said"]] == [True, True]
+    scores = rows(tmp_path / "scores.jsonl")
+    assert len(scores) == 60
+    assert '"accuracy"' in scores[0]["said"]["other"]
 
 
 def test_one_mode_alone(tmp_path: Path) -> None:

@@ -31,9 +31,11 @@ class Scored:
     """By model and axis; of the models whose scores could be read."""
     failures: dict[str, str] = field(default_factory=dict)
     """By model, why there are none."""
+    said: dict[str, str] = field(default_factory=dict)
+    """By model, the judge's own words."""
 
     def as_json(self) -> dict[str, Any]:
-        return {"id": self.id, "scores": self.scores, "failures": self.failures}
+        return {"id": self.id, "scores": self.scores, "failures": self.failures, "said": self.said}
 
 
 def ask(judge: Respondent, items: Sequence[Item], asking: Asking, *, progress: Progress = SILENT) -> list[Scored]:
@@ -44,6 +46,7 @@ def ask(judge: Respondent, items: Sequence[Item], asking: Asking, *, progress: P
     for item in items:
         scored[item.id].scores.update({m: dict(OF_NOTHING) for m, answer in item.answers.items() if not answer.strip()})
     for (item, model), read in zip(asked, found, strict=True):
+        scored[item.id].said[model] = read.said
         if read.value is not None:
             scored[item.id].scores[model] = read.value
         else:

@@ -31,6 +31,8 @@ class Compared:
     alike: bool = False
     """Whether the two answers are the same, or both empty: a tie that nobody was asked about."""
     failures: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    """The judge's own words, in the two orders."""
 
     @property
     def single(self) -> tuple[str | None, str | None]:
@@ -64,6 +66,7 @@ class Compared:
             "consistent": self.consistent,
             "alike": self.alike,
             "failures": list(self.failures),
+            "said": list(self.said),
         }
 
 
@@ -85,7 +88,8 @@ def ask(
             continue
         both: tuple[Read[str], Read[str]] = (next(found), next(found))
         failures = tuple(read.failure for read in both if read.failure is not None)
-        compared.append(Compared(item.id, lengths, (both[0].value, both[1].value), failures=failures))
+        verdicts, said = (both[0].value, both[1].value), (both[0].said, both[1].said)
+        compared.append(Compared(item.id, lengths, verdicts, failures=failures, said=said))
     return compared
 
 

@@ -18,6 +18,8 @@ class Read(Generic[Value]):
     """What a judge said, or why nothing is known of it."""
 
     value: Value | None
+    said: str = ""
+    """The whole reply, the last one where there were two."""
     failure: str | None = None
     unread: bool = False
     """Whether the judge did reply, twice, without a verdict: asking again would not help."""
@@ -48,6 +50,6 @@ def _asked(judge: Respondent, asked: Sequence[Sequence], progress: Progress) -> 
 
 def _read(reply: Reply, question: Question, parse: Callable[[str, str], Value | None]) -> Read[Value]:
     if reply.failure is not None:
-        return Read(None, reply.failure)
+        return Read(None, failure=reply.failure)
     value = parse(reply.text, question.mark)
-    return Read(value) if value is not None else Read(None, UNREAD, unread=True)
+    return Read(value, reply.text) if value is not None else Read(None, reply.text, UNREAD, unread=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lingraft.evaluate.language.word_language import WordLanguages
     from lingraft.judge.questions import Wording
 
+PAID_BATCH, LOCAL_BATCH = 16, 64
 TEMPLATE, DIALOGUE = "template", "dialogue"
 REPLIES = "replies.jsonl"
 """Every reply by what was asked, of models and of judges."""
@@ -126,7 +127,7 @@ def forecast(context: Check) -> Forecast:
         flops=flops,
         memory_bytes=1e9 + 4 * max(model.get("parameters") or 0 for model in models),
         disk_bytes=1e6 + 8 * prompts * len(models) * config.max_new_tokens,
-        seconds=10 + flops / 5e9 + 2 * sum(one.requests for one in costs) / 4,
+        seconds=10 + flops / 2e10 + 2 * sum(one.requests for one in costs) / 4,
     )
 
 
@@ -169,7 +170,10 @@ def run(job: Job) -> dict[str, Any]:
     }
     if not config.judges:
         return figures
-    judges = (Kept(respondent(judge, job.recipe_folder, whole=False), job.folder / REPLIES) for judge in config.judges)
+    judges = (
+        Kept(respondent(judge, job.recipe_folder, whole=False), job.folder / REPLIES, batch=_batch(judge))
+        for judge in config.judges
+    )
     votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     found = judging.judge(
         items,
@@ -211,6 +215,11 @@ def _models(job: Job, forms: Mapping[str, str], wording: "Wording") -> Iterator[
             name=name,
         )
         yield name, Kept(local, job.folder / REPLIES)
+
+
+def _batch(judge: EndpointSettings | LocalSettings) -> int:
+    """Questions that a kill can cost: few where each is paid for."""
+    return max(PAID_BATCH, judge.at_once) if isinstance(judge, EndpointSettings) else LOCAL_BATCH
 
 
 def _words(job: Job) -> tuple["WordLanguages | None", str | None]:
