@@ -13,6 +13,8 @@ KINDS = {
     "pretrain": "lingraft.stages.pretrain:STAGE",
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
+    "sft": "lingraft.stages.sft:STAGE",
+    "dpo": "lingraft.stages.dpo:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "judge": "lingraft.stages.judge:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
