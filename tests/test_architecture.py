@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "cli_chat": {"stages", "core", "ask", "evaluate", "cli_errors", "cli_options"},
     "cli_errors": {"core"},
     "cli_evaluate": {"stages", "core", "corpus", "evaluate", "cli_errors", "cli_options"},
+    "cli_judge": {"core", "judge", "cli_errors", "cli_options"},
     "cli_options": set(),
     "cli_plan": {"stages", "core", "forecast", "cli_errors", "cli_options"},
     "cli_tokenizer": {"core", "corpus", "tokenizer", "cli_errors", "cli_options"},

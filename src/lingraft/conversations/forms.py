@@ -6,6 +6,7 @@ was read is found by `checks`. The keys of a form that is known elsewhere are ci
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from lingraft.ask.message import ASSISTANT, USER, Message
@@ -19,10 +20,9 @@ UNKNOWN_FORM = "no known form"
 PROMPTS_DIFFER = "the two answers follow different prompts"
 NO_LABEL = "the label is neither true nor false"
 NO_CHOICE = "no answer scored better than another"
-NO_INPUT = frozenset(
-    ("<noinput>", "<no input>", "noinput", "no input", "no input.", "<无输入>", "无输入", "(无输入)", "（无输入）")
-)
-"""What Alpaca and its translations have in `input` where there is none."""
+NO_INPUT = frozenset(("", "noinput", "no input", "无输入"))
+"""What Alpaca and its translations have in `input` where there is none, without the signs around it."""
+SIGNS = " \n`<>()（）.。"
 
 Row = Mapping[str, Any]
 
@@ -142,7 +142,7 @@ def records(row: Row, form: str) -> list[Record]:
 def _instruction(row: Row) -> tuple[Message, ...]:
     """Alpaca's: the input under the instruction, after what was said before (LLaMA-Factory's `history`)."""
     asked, given = string(row, "instruction"), string(row, "input", "context")
-    if given.strip() and given.strip().casefold() not in NO_INPUT:
+    if given.strip(SIGNS).casefold() not in NO_INPUT:
         asked = f"{asked}\n{given}" if asked.strip() else given
     return (*_history(row.get("history") or ()), _asks(asked))
 
@@ -202,9 +202,11 @@ def _answer(row: Row, *keys: str) -> Message:
 def _score(answer: Row) -> float | None:
     for key in ("overall_score", "score", "rating", "fine-grained_score"):
         try:
-            return float(answer[key])
+            score = float(answer[key])
         except (KeyError, TypeError, ValueError):
             continue
+        if isfinite(score):
+            return score
     return None
 
 

@@ -16,7 +16,7 @@ from lingraft.corpus.formats import PARQUET_BUFFER_BYTES, PARQUET_ROWS, names_of
 from lingraft.corpus.read import Formats, files, parsed
 from lingraft.corpus.records import line_ends, open_file, records
 
-from . import forms
+from . import checks, forms
 from .record import Record
 
 ROWS_TOLD = 1000
@@ -134,7 +134,8 @@ def read(
     strange = _Strange()
     for entry in found:
         if isinstance(entry, BadRecord):
-            yield Read(None, entry.source, entry.place, entry.reason, entry.detail, entry.excerpt)
+            why = checks.TOO_LONG if entry.reason == TOO_LONG else entry.reason
+            yield Read(None, entry.source, entry.place, why, entry.detail, entry.excerpt)
             continue
         row, place = entry.value, entry.file + entry.position
         strange.enter(entry.file)
@@ -186,7 +187,7 @@ class _Strange:
         known = "\n  ".join(f"{name}: {', '.join(form.keys)}" for name, form in forms.FORMS.items())
         raise InputError(
             f"none of {self.rows:,} rows has a form that can be used here; the first has the keys "
-            f"{names_of(self.keys)}: {self.first}.",
+            f"{printable(names_of(self.keys))}: {printable(self.first)}.",
             where=self.file,
             remedy=f"Known forms, by their keys (a|b: one of them):\n  {known}",
         )

@@ -157,22 +157,22 @@ def _languages(job: Job, expected: dict[str, str | None]) -> dict[str, Any]:
     from lingraft.conversations.languages import Expected
     from lingraft.corpus import StreamTexts, find
 
-    known = {name: find(tag) for name, tag in expected.items() if tag}
+    streams = {tag: name for name, tag in expected.items() if tag is not None}
+    sources = {"target": job.config.target, "replay": job.config.replay}
+    wanted = {source.language or expected[name]: None for name, read in sources.items() for source in read}
     found = {}
-    for name, other in (("target", "replay"), ("replay", "target")):
-        if name not in known or (name == "replay" and not job.config.replay):
-            continue
-        rival = known.get(other)
-        judge = Expected(known[name], rival)
-        if job.config.corpus is not None and rival is not None:
+    for tag in wanted:
+        name, rivals = streams.get(tag), [other for other in streams if other != tag]
+        if name is None or not rivals:
+            found[tag] = Expected(find(tag), None)
+        elif job.config.corpus is None:
+            found[tag] = Expected(find(tag), find(rivals[0]))
+        else:
             folder = job.inputs[job.config.corpus].folder
             training, held_out = (
-                (StreamTexts(folder, name, part), StreamTexts(folder, other, part)) for part in ("train", "held_out")
+                tuple(StreamTexts(folder, stream, part) for stream in (name, streams[rivals[0]]))
+                for part in ("train", "held_out")
             )
-            job.progress.start(f"learn the words of {known[name].name}")
-            judge = Expected.learn(known[name], rival, training, held_out)
-        found[expected[name]] = judge
-    for source in (*job.config.target, *job.config.replay):
-        if source.language is not None and source.language not in found:
-            found[source.language] = Expected(find(source.language), None)
+            job.progress.start(f"learn the words of {find(tag).name}")
+            found[tag] = Expected.learn(find(tag), find(rivals[0]), training, held_out)
     return found
