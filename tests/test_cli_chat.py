@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import Result
 from scripted import save_scripted
 from typer.testing import CliRunner
 
+from lingraft.ask.pieces import Piece, Pieces
 from lingraft.cli import app
 
 
@@ -80,6 +82,25 @@ def test_mistakes_are_told(arguments: tuple[str, ...], typed: str, said: str, mo
     shutil.copytree(model, tmp_path / "copy" / "one")
     shutil.copytree(model, tmp_path / "bare", ignore=shutil.ignore_patterns("tokenizer*"))
     assert said in call(*arguments, typed=typed, exit_code=2).stderr
+
+
+def test_one_question_stopped_by_ctrl_c(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Pieces.take
+
+    def pressed(pieces: Pieces, token: int) -> Piece | None:
+        if len(pieces.ids) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return take(pieces, token)
+
+    monkeypatch.setattr(Pieces, "take", pressed)
+    result = call("one", "--prompt", "Hi", "--temperature", 0, exit_code=130)
+    assert result.stdout == "ab\n"
+    assert result.stderr.endswith("; stopped\n")
+
+
+def test_ctrl_c_before_there_is_an_answer(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lingraft.stages.base.folder_of", lambda *_: signal.raise_signal(signal.SIGINT))
+    assert call("one", "--prompt", "Hi", exit_code=130).output == ""
 
 
 def test_a_pipe(model: Path) -> None:

@@ -162,6 +162,15 @@ def test_templates_without_a_place_for_a_system_message(
         who.prompt([Message(SYSTEM, "Be brief."), Message(USER, "Hi")])
 
 
+def test_several_templates_without_a_default(tiny_base: Path, tmp_path: Path) -> None:
+    folder = save_scripted(tiny_base, tmp_path / "m", "ab", template=None)
+    (folder / "additional_chat_templates").mkdir()
+    for name in ("rag", "tools"):
+        (folder / "additional_chat_templates" / f"{name}.jinja").write_text(TEMPLATE, encoding="utf-8")
+    with pytest.raises(InputError, match="the chat template of m refuses the conversation: This model has multiple"):
+        speaker(folder).prompt([Message(USER, "Hi")])
+
+
 @pytest.mark.parametrize("family", ["byte level", "sentencepiece"])
 def test_half_a_character_is_held_back(family: str, tiny_base: Path, tmp_path: Path) -> None:
     folder = tiny_base if family == "byte level" else save_sentencepiece(tmp_path)

@@ -210,8 +210,8 @@ def _render(speaker: Speaker, messages: Messages, **how: bool) -> str:
     rows = [message.as_json() for message in messages]
     try:
         return speaker.tokenizer.apply_chat_template(rows, tokenize=False, **how)
-    except TemplateError as error:
-        raise InputError(f"the chat template of {speaker.name} refuses the conversation: {error}.") from error
+    except (TemplateError, ValueError) as error:  # ValueError: several templates, and none of them the default
+        raise InputError(f"the chat template of {speaker.name} refuses the conversation: {error}") from error
 
 
 def _ends(loaded: Loaded) -> frozenset[int]:
@@ -222,7 +222,7 @@ def _ends(loaded: Loaded) -> frozenset[int]:
         turn = [Message(USER, PROBE), Message(ASSISTANT, PROBE)]
         try:
             text = loaded.tokenizer.apply_chat_template([message.as_json() for message in turn], tokenize=False)
-        except TemplateError:  # what it does take is found out in the conversation
+        except (TemplateError, ValueError):  # what it does take is found out in the conversation
             text = ""
         special = {index for index, token in loaded.tokenizer.added_tokens_decoder.items() if token.special}
         after = loaded.tokenizer(text.rpartition(PROBE)[2], add_special_tokens=False)["input_ids"]
