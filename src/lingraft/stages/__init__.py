@@ -15,6 +15,7 @@ KINDS = {
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
     "sft": "lingraft.stages.sft:STAGE",
+    "on_policy": "lingraft.stages.on_policy:STAGE",
     "dpo": "lingraft.stages.dpo:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "judge": "lingraft.stages.judge:STAGE",
