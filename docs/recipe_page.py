@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lingraft.core.outside import TextSource
+from lingraft.core.outside import RecordSource, TextSource
 from lingraft.core.stage import Needs, Stage
 from lingraft.stages import table
 from lingraft.stages.evaluate import Suite
@@ -40,6 +40,7 @@ stages:
 def page() -> str:
     """The whole page as Markdown."""
     parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
+    parts += ["## A source of records\n\n" + (RecordSource.__doc__ or "") + "\n\n" + fields(RecordSource)]
     parts += ["## A suite of tasks\n\n" + (Suite.__doc__ or "") + "\n\n" + fields(Suite)]
     parts += [stage(kind, found) for kind, found in table().items()]
     return "\n".join(parts)

@@ -5,27 +5,42 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .errors import StoreError
 
 
-class TextSource(BaseModel):
-    """Where documents are read from: local files, or a data set in Hugging Face form."""
+class Source(BaseModel):
+    """Where records are read from: local files, or a data set in Hugging Face form."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    path: str | None = Field(
-        None, description="A file or a glob: .jsonl, .txt, .csv, each plain, .gz or .zst, or .parquet."
-    )
+    path: str | None = Field(None, description="A file or a glob.")
     dataset: str | None = Field(
         None, description="Instead of a path: a hub id or the folder of a data set in Hugging Face form; streamed."
     )
     config: str | None = Field(None, description="The data set's configuration.")
     split: str = Field("train", description="The data set's split.")
     revision: str | None = Field(None, description="The data set's commit, tag or branch on the hub.")
+    name: str | None = Field(
+        None, description="The source's name in figures; the file's stem or the data set's id by default."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("name either a path or a dataset")
+        return self
+
+
+class TextSource(Source):
+    """Where documents are read from: local files, or a data set in Hugging Face form."""
+
+    path: str | None = Field(
+        None, description="A file or a glob: .jsonl, .txt, .csv, each plain, .gz or .zst, or .parquet."
+    )
     text: str = Field("text", description="The field or column that holds the text.")
     group: str | None = Field(
         "source", description="The field that names what a split must not tear apart: the novel, the site, the author."
@@ -33,15 +48,18 @@ class TextSource(BaseModel):
     document: Literal["line", "paragraph", "file"] = Field(
         "line", description="What one document of a .txt file is; blank lines separate paragraphs."
     )
-    name: str | None = Field(
-        None, description="The source's name in figures; the file's stem or the data set's id by default."
-    )
 
-    @model_validator(mode="after")
-    def _one_place(self) -> "TextSource":
-        if (self.path is None) == (self.dataset is None):
-            raise ValueError("name either a path or a dataset")
-        return self
+
+class RecordSource(Source):
+    """Where conversations or preferences are read from: local files, or a data set in Hugging Face form."""
+
+    path: str | None = Field(
+        None, description="A file or a glob: .jsonl or .json, each plain, .gz or .zst, or .parquet."
+    )
+    form: str = Field(
+        "auto", description="How a row is to be read; see docs/conversations.md. `auto` tells by its keys."
+    )
+    language: str | None = Field(None, description="Of the answers, where it is not that of the stream.")
 
 
 def sha256(path: Path) -> str:

@@ -6,7 +6,7 @@ Every format yields (position, raw record, parse): parse() gives (text, group) o
 import codecs
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from lingraft.core.progress import Progress
 from .document import BROKEN_ROW, NO_TEXT_FIELD, NOT_AN_OBJECT, NOT_JSON, Unusable, check, decode
 from .records import line_ends, open_file, paragraphs, records, row_ends
 
-Raw = tuple[str, object, Callable[[], tuple[str, str | None]]]
+Text = tuple[str, str | None]
+Raw = tuple[str, object, Callable[[], Text]]
 PARQUET_ROWS = 256
 PARQUET_BUFFER_BYTES = 1 << 20
 
@@ -29,21 +30,26 @@ def jsonl(path: Path, source: TextSource, max_bytes: int, progress: Progress) ->
     """One JSON object a line."""
     with open_file(path, progress) as stream:
         for record in records(stream, max_bytes, line_ends):
-            yield f":{record.line}", record.data, partial(_parse_json, record.data, source, max_bytes)
+            yield f":{record.line}", record.data, partial(_parse_line, record.data, source, max_bytes)
 
 
-def _parse_json(data: bytes, source: TextSource, max_bytes: int) -> tuple[str, str | None]:
+def parse_json(data: bytes, max_bytes: int) -> object:
+    """The value that a line of JSON holds; raises Unusable when it holds none."""
     line = decode(data, max_bytes)
     try:
-        record = json.loads(line)
+        return json.loads(line)
     except json.JSONDecodeError as error:
         raise Unusable(NOT_JSON, f"{error.msg} at character {error.pos}") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
         raise Unusable(NOT_JSON, str(error)) from None
+
+
+def _parse_line(data: bytes, source: TextSource, max_bytes: int) -> Text:
+    record = parse_json(data, max_bytes)
     if not isinstance(record, dict):
         raise Unusable(NOT_AN_OBJECT, f"but {type(record).__name__}")
     if source.text not in record:
-        raise Unusable(NO_TEXT_FIELD, f'no "{source.text}"; there are: {_names(list(record))}')
+        raise Unusable(NO_TEXT_FIELD, f'no "{source.text}"; there are: {names_of(list(record))}')
     return check(record[source.text], record.get(source.group), max_bytes)
 
 
@@ -61,7 +67,7 @@ def txt(path: Path, source: TextSource, max_bytes: int, progress: Progress) -> I
             yield f":{record.line}", record.data, partial(_parse_text, record.data, max_bytes)
 
 
-def _parse_text(data: bytes, max_bytes: int) -> tuple[str, str | None]:
+def _parse_text(data: bytes, max_bytes: int) -> Text:
     return check(decode(data, max_bytes), None, max_bytes)
 
 
@@ -97,7 +103,7 @@ def _split_row(data: bytes, max_bytes: int) -> list[str]:
         raise Unusable(BROKEN_ROW, str(error)) from None
 
 
-def _parse_row(data: bytes, columns: list[str], source: TextSource, max_bytes: int) -> tuple[str, str | None]:
+def _parse_row(data: bytes, columns: list[str], source: TextSource, max_bytes: int) -> Text:
     fields = _split_row(data, max_bytes)
     if len(fields) != len(columns):
         raise Unusable(BROKEN_ROW, f"{len(fields)} fields under {len(columns)} columns")
@@ -128,7 +134,7 @@ def _cells(column: pa.Array) -> list:
     return column.to_pylist()
 
 
-def _parse_cell(text: object, group: object, max_bytes: int) -> tuple[str, str | None]:
+def _parse_cell(text: object, group: object, max_bytes: int) -> Text:
     text, group = (decode(cell, max_bytes) if isinstance(cell, bytes) else cell for cell in (text, group))
     return check(text, group, max_bytes)
 
@@ -137,13 +143,20 @@ def require_column(columns: Sequence[str], source: TextSource, where: object) ->
     """Raises InputError when the text is in no column."""
     if source.text not in columns:
         raise InputError(
-            f'there is no column "{source.text}"; there are: {_names(columns)}.',
+            f'there is no column "{source.text}"; there are: {names_of(columns)}.',
             where=where,
             remedy="Name the column that holds the text in `text`.",
         )
 
 
-def _names(names: Sequence[str]) -> str:
+def parse_fields(fields: Mapping[str, object], source: TextSource, where: object, max_bytes: int) -> Text:
+    """The text and the group of a row of a data set; raises InputError when there is no such column."""
+    require_column(list(fields), source, where)
+    return check(fields[source.text], fields.get(source.group), max_bytes)
+
+
+def names_of(names: Sequence[str]) -> str:
+    """The first ten, to be told to a person."""
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return ", ".join(name[:40] for name in names[:10]) + more if names else "none"
 

@@ -11,6 +11,8 @@ KINDS = {
     "graft": "lingraft.stages.graft:STAGE",
     "pack": "lingraft.stages.pack:STAGE",
     "pretrain": "lingraft.stages.pretrain:STAGE",
+    "conversations": "lingraft.stages.conversations:STAGE",
+    "preferences": "lingraft.stages.preferences:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",

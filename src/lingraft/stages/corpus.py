@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lingraft.core.errors import RecipeError
-from lingraft.core.hub import commit
 from lingraft.core.outside import TextSource
 from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
+
+from .streams import check_languages, identities, num_bytes
 
 
 class Corpus(StageConfig):
@@ -23,17 +23,9 @@ class Corpus(StageConfig):
 
 def check(context: Check) -> None:
     """Both languages are known and every file or local data set is there."""
-    from lingraft.corpus import files, find
+    from lingraft.corpus import files
 
-    find(context.settings.language)
-    if context.settings.replay:
-        find(context.settings.replay)
-    elif context.config.replay:
-        raise RecipeError(
-            "there are replay texts, but the recipe does not say in which language.",
-            where="replay",
-            remedy="Add `replay: en` (or another code) beside `language:`.",
-        )
+    check_languages(context)
     for source in (*context.config.target, *context.config.replay):
         files(source, context.recipe.folder)
 
@@ -42,26 +34,14 @@ def outside(context: Check) -> dict[str, str]:
     """The content of every file; the revision of a data set on the hub."""
     from lingraft.corpus import files
 
-    identities = {}
-    for stream in ("target", "replay"):
-        for index, source in enumerate(getattr(context.config, stream)):
-            paths = files(source, context.recipe.folder)
-            key = "path" if source.path is not None else "dataset"
-            identity = " ".join(f"{path.name}:{context.content_hash(path)}" for path in paths)
-            if not paths:
-                identity = f"{source.dataset}@{commit(str(source.dataset), source.revision, 'dataset')}"
-            identities[f"{stream}.{index}.{key}"] = identity
-    return identities
+    return identities(context, files)
 
 
 def forecast(context: Check) -> Forecast:
-    """Sizes from those of the files; compressed text is taken to be 2.7 times as long."""
+    """Sizes from those of the files."""
     from lingraft.corpus import files
 
-    sizes = {}
-    for stream in ("target", "replay"):
-        paths = [p for source in getattr(context.config, stream) for p in files(source, context.recipe.folder)]
-        sizes[stream] = sum(p.stat().st_size * (2.7 if p.suffix in (".gz", ".zst") else 1) for p in paths)
+    sizes = num_bytes(context, files)
     total = sum(sizes.values())
     # 5 kB is a usual document; nothing has been counted yet.
     held_out = {name: min(0.2 * size, 5e3 * context.config.held_out_docs) for name, size in sizes.items()}

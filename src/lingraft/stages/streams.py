@@ -1,0 +1,178 @@
+"""What the stages have in common that read a target and a replay stream from outside."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from lingraft.core.errors import RecipeError
+from lingraft.core.hub import commit
+from lingraft.core.outside import RecordSource, Source
+from lingraft.core.stage import Check, Forecast, Job, Needs, StageConfig
+
+Files = Callable[[Source, Path], Sequence[Path]]
+
+
+def identities(context: Check, files: Files) -> dict[str, str]:
+    """The content of every file of both streams; the revision of a data set on the hub."""
+    found = {}
+    for stream in ("target", "replay"):
+        for index, source in enumerate(getattr(context.config, stream)):
+            paths = files(source, context.recipe.folder)
+            key = "path" if source.path is not None else "dataset"
+            identity = " ".join(f"{path.name}:{context.content_hash(path)}" for path in paths)
+            if not paths:
+                identity = f"{source.dataset}@{commit(str(source.dataset), source.revision, 'dataset')}"
+            found[f"{stream}.{index}.{key}"] = identity
+    return found
+
+
+def num_bytes(context: Check, files: Files) -> dict[str, float]:
+    """Of the text of each stream; compressed text is taken to be 2.7 times as long as its file."""
+    sizes = {}
+    for stream in ("target", "replay"):
+        paths = [p for source in getattr(context.config, stream) for p in files(source, context.recipe.folder)]
+        sizes[stream] = sum(p.stat().st_size * (2.7 if p.suffix in (".gz", ".zst") else 1) for p in paths)
+    return sizes
+
+
+def check_languages(context: Check) -> None:
+    """Both languages are known, and the one of replay is named where there is replay."""
+    from lingraft.corpus import find
+
+    find(context.settings.language)
+    if context.settings.replay:
+        find(context.settings.replay)
+    elif context.config.replay:
+        raise RecipeError(
+            "there are replay texts, but the recipe does not say in which language.",
+            where="replay",
+            remedy="Add `replay: en` (or another code) beside `language:`.",
+        )
+
+
+class Records(StageConfig):
+    """Which records, what is checked of them, and how much of them is held out."""
+
+    target: list[RecordSource] = Field(min_length=1, description="In the language to graft.")
+    replay: list[RecordSource] = Field([], description="In the language to keep.")
+    corpus: Annotated[str | None, Needs("text", optional=True)] = Field(
+        None, description="Its texts teach the words that two languages of one script are told apart by."
+    )
+    held_out: int = Field(50, ge=0, description="Records of each stream kept out of training, all with one question.")
+    size: int | None = Field(
+        None, ge=1, description="At most so many training records of target; fewer are always among more."
+    )
+    max_record_bytes: int = Field(1_000_000, ge=1, description="A longer record is a bad one.")
+    max_bad_share: float = Field(0.1, ge=0, le=1, description="Share of bad records above which the stage stops.")
+
+
+def check_records(context: Check) -> None:
+    """Languages and forms are known and every file or local data set is there."""
+    from lingraft.conversations.forms import FORMS
+    from lingraft.conversations.read import files_of
+    from lingraft.core.registry import did_you_mean
+    from lingraft.corpus import find
+
+    check_languages(context)
+    for stream in ("target", "replay"):
+        for index, source in enumerate(getattr(context.config, stream)):
+            files_of(source, context.recipe.folder)
+            if source.language is not None:
+                find(source.language)
+            if source.form not in ("auto", *FORMS):
+                raise RecipeError(
+                    f'no form is called "{source.form}".',
+                    where=f"{stream}[{index}].form",
+                    remedy=did_you_mean(source.form, ("auto", *FORMS)),
+                )
+
+
+def outside_of_records(context: Check) -> dict[str, str]:
+    """The content of every file; the revision of a data set on the hub."""
+    from lingraft.conversations.read import files_of
+
+    return identities(context, files_of)
+
+
+def forecast_records(context: Check) -> Forecast:
+    """Numbers from the sizes of the files: a record is taken to have 1,500 bytes."""
+    from lingraft.conversations.read import files_of
+
+    config = context.config
+    sizes = num_bytes(context, files_of)
+    languages = {"target": context.settings.language, "replay": context.settings.replay}
+    streams = {}
+    for name, size in sizes.items():
+        if not getattr(config, name):
+            continue
+        records = size / 1500
+        train = max(0, records - config.held_out)
+        if name == "target" and config.size is not None:
+            train = min(train, config.size)
+        streams[name] = {
+            "train": round(train),
+            "held_out": config.held_out,
+            "bytes": round(1500 * train),
+            "answers": round(train),
+            "language": languages[name],
+        }
+    total = sum(sizes.values())
+    return Forecast(
+        reads=f"{len(config.target) + len(config.replay)} sources",
+        writes="jsonl",
+        memory_bytes=6e8 + 3 * total,
+        disk_bytes=1.2 * total,
+        seconds=(20 if config.corpus else 2) + total / 5e5,
+        figures={"streams": streams},
+    )
+
+
+def run_records(job: Job, wanted: Any, **options: Any) -> dict[str, Any]:
+    """Build the streams; see `lingraft.conversations.build`."""
+    from lingraft.conversations.build import build
+
+    config = job.config
+    expected = {"target": job.settings.language, "replay": job.settings.replay}
+    return build(
+        {"target": config.target, "replay": config.replay},
+        job.folder,
+        wanted=wanted,
+        languages=_languages(job, expected),
+        expected=expected,
+        base_folder=job.recipe_folder,
+        held_out=config.held_out,
+        size=config.size,
+        max_record_bytes=config.max_record_bytes,
+        max_bad_share=config.max_bad_share,
+        seed=job.settings.seed,
+        progress=job.progress,
+        **options,
+    )
+
+
+def _languages(job: Job, expected: dict[str, str | None]) -> dict[str, Any]:
+    """What judges each language that an answer may have to be in, by its tag."""
+    from lingraft.conversations.languages import Expected
+    from lingraft.corpus import StreamTexts, find
+
+    known = {name: find(tag) for name, tag in expected.items() if tag}
+    found = {}
+    for name, other in (("target", "replay"), ("replay", "target")):
+        if name not in known or (name == "replay" and not job.config.replay):
+            continue
+        rival = known.get(other)
+        judge = Expected(known[name], rival)
+        if job.config.corpus is not None and rival is not None:
+            folder = job.inputs[job.config.corpus].folder
+            training, held_out = (
+                (StreamTexts(folder, name, part), StreamTexts(folder, other, part)) for part in ("train", "held_out")
+            )
+            job.progress.start(f"learn the words of {known[name].name}")
+            judge = Expected.learn(known[name], rival, training, held_out)
+        found[expected[name]] = judge
+    for source in (*job.config.target, *job.config.replay):
+        if source.language is not None and source.language not in found:
+            found[source.language] = Expected(find(source.language), None)
+    return found
