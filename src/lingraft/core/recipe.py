@@ -176,6 +176,8 @@ def _resolve_references(
                     source.mistake(key, _no_such_step(reference, needs.makes, makers, stages))
             if given == []:
                 source.mistake(key, "no stage is named; leave the key out for all of them.")
+            elif given is None and not needs.nearest:
+                continue
             elif given is None and not makers and not needs.optional:
                 kinds = [kind for kind, stage in table.items() if needs.makes in stage.makes]
                 source.mistake(
