@@ -6,7 +6,6 @@ from pathlib import Path
 from lingraft.core.asked import EndpointSettings, LocalSettings
 
 from .endpoint import Endpoint
-from .local import Local
 from .respondent import Reply, Respondent
 
 
@@ -16,6 +15,8 @@ def respondent(settings: EndpointSettings | LocalSettings, folder: Path) -> Resp
     Raises InputError for an address that is none, a key that is not set, and a folder without a chat model.
     """
     if isinstance(settings, LocalSettings):
+        from .local import Local  # with torch, which no endpoint needs
+
         values = settings.model_dump(exclude={"model"})
         return Local(folder / settings.model, **values)
     values = settings.model_dump(exclude={"endpoint", "model", "price_in", "price_out"})
