@@ -145,7 +145,7 @@ def test_new_rows_of_a_model_without_any(tmp_path: Path, override: str, where: s
 def test_what_bitsandbytes_is_missing_for(
     where: str, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lingraft.stages.pretrain.find_spec", lambda name: None)
+    monkeypatch.setattr("lingraft.stages.training_keys.find_spec", lambda name: None)
     refused(tmp_path, f"pretrain: {where}: {chosen} needs bitsandbytes", f"pretrain.{where}={chosen}")
 
 
@@ -162,7 +162,7 @@ def test_what_bitsandbytes_is_missing_for(
 def test_what_other_packages_are_missing_for(
     override: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lingraft.stages.pretrain.find_spec", lambda name: None)
+    monkeypatch.setattr("lingraft.stages.training_keys.find_spec", lambda name: None)
     refused(tmp_path, said, override)
 
 

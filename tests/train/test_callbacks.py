@@ -16,13 +16,13 @@ def arguments(tmp_path: Path) -> TrainingArguments:
 
 
 def test_bytes_and_tokens_of_a_step() -> None:
-    meter = Meter(BYTES, batch_sequences=2, sequence_tokens=16, progress=SILENT)
+    meter = Meter(BYTES, batch_rows=2, row_tokens=16, progress=SILENT)
     assert [meter.position(step)["bytes"] for step in range(4)] == [0, 30, 100, 210]
     assert [meter.position(step)["tokens"] for step in range(4)] == [0, 32, 64, 96]
 
 
 def test_seconds_go_on_after_a_restart_and_leave_out_what_was_aside(arguments: TrainingArguments) -> None:
-    meter = Meter(BYTES, batch_sequences=2, sequence_tokens=16, progress=SILENT)
+    meter = Meter(BYTES, batch_rows=2, row_tokens=16, progress=SILENT)
     state = TrainerState(global_step=2, log_history=[{"seconds": 500.0}, {"train_loss": 1.0}, {"seconds": 1000.0}])
     meter.on_train_begin(arguments, state, TrainerControl())
     assert 1000 <= meter.position(2)["seconds"] < 1100

@@ -16,8 +16,9 @@ from lingraft.core.errors import InputError, StageError
 from lingraft.core.outside import sha256
 from lingraft.corpus.shards import sample
 from lingraft.evaluate import bits
+from lingraft.train.course import training_flops
 from lingraft.train.pack import Shard, pack, sequence_bytes
-from lingraft.train.pretrain import check_same_tokenizer, pretrain, training_flops
+from lingraft.train.pretrain import check_same_tokenizer, pretrain
 from lingraft.train.reading import training_order
 from lingraft.train.settings import Settings, Shorter
 

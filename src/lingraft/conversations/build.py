@@ -32,8 +32,6 @@ PROMPT_LANGUAGE = "a prompt in another language"
 SWAPPED = "answers swapped, the rejected one being in the language"
 NOT_BAD = frozenset((DUPLICATE, CONTRADICTS, OTHER_STREAM))
 """Left out, but nothing is wrong with the source for it."""
-LEAST_OF_PROMPT = 0.2
-"""Of the words of a prompt: a question in the language may be about a text in another."""
 SPLIT = Told(
     "records",
     "Give records with more than one prompt, or set `held_out: 0`.",
@@ -78,8 +76,8 @@ class Builder:
         self._wrong_language = wrong_language
         self._seen: dict[bytes, bytes] = {}
 
-    def take(self, name: str, stream: Stream, found: Read, expected: Expected) -> None:
-        """Keep a record of the stream, or leave it out."""
+    def take(self, name: str, stream: Stream, found: Read, expected: Expected, *, questions: bool) -> None:
+        """Keep a record of the stream, or leave it out; `questions` says whether their language counts too."""
         stream.num_records += 1
         counted = stream.sources.setdefault(found.source, Counter(records=0, kept=0))
         counted["records"] += 1
@@ -87,7 +85,7 @@ class Builder:
             self._leave(name, stream, found, found.why, found.detail)
             return
         try:
-            record, languages, repairs = self._judged(found.record, expected, prompts=name == "target")
+            record, languages, repairs = self._judged(found.record, expected, questions)
         except Unusable as bad:
             self._leave(name, stream, found, bad.reason, bad.detail)
             return
@@ -106,13 +104,11 @@ class Builder:
             stream.sources[kept.source]["kept"] -= 1
             self._leave(name, stream, Read(kept.record, kept.source, kept.place), why, "")
 
-    def _judged(
-        self, record: Record, expected: Expected, *, prompts: bool
-    ) -> tuple[Record, tuple[str, ...], list[str]]:
+    def _judged(self, record: Record, expected: Expected, questions: bool) -> tuple[Record, tuple[str, ...], list[str]]:
         """The record mended, the languages of its answers, and what was mended."""
         record, repairs = checks.mended(record)
         checks.check(record, self._max_bytes)
-        languages = tuple(expected.judge([answer]) for answer in checks.answers(record))
+        languages = tuple(expected.judge(answer) for answer in checks.answers(record))
         if isinstance(record, Conversation):
             if ANOTHER in languages:
                 raise Unusable(ANSWER_LANGUAGE, f"answer {languages.index(ANOTHER) + 1}")
@@ -122,7 +118,7 @@ class Builder:
             record = replace(record, chosen=record.rejected, rejected=record.chosen)
             languages = languages[::-1]
             repairs = [*repairs, SWAPPED]
-        if prompts and expected.judge(checks.asked(record), LEAST_OF_PROMPT) == ANOTHER:
+        if questions and expected.judge_question(checks.asked(record)) == ANOTHER:
             raise Unusable(PROMPT_LANGUAGE)
         self._refuse_known(record)
         return record, languages, repairs
@@ -192,8 +188,9 @@ def build(
             stream = found[name] = Stream()
             for source in sources:
                 judge = languages[source.language or expected[name]]
+                questions = name == "target" and source.language is None
                 for entry in read(source, base_folder, wanted, max_record_bytes=max_record_bytes, progress=progress):
-                    builder.take(name, stream, entry, judge)
+                    builder.take(name, stream, entry, judge, questions=questions)
             _require_records(name, stream, max_bad_share, folder / QUARANTINE)
         chosen = {name: _held_out(name, stream, held_out, seed) for name, stream in found.items()}
         for name, stream in found.items():

@@ -11,7 +11,7 @@ from dataclasses import replace
 import regex
 
 from lingraft.ask.message import ASSISTANT, SYSTEM, USER, Message
-from lingraft.corpus.document import NOT_UNICODE, TOO_LONG, Unusable
+from lingraft.corpus.document import NOT_UNICODE, Unusable
 
 from .record import Conversation, Preference, Record
 
@@ -24,6 +24,7 @@ NO_QUESTION = "the prompt does not end with the user"
 CONTROL_CHARACTER = "a control character"
 REPLACED = "a replacement character, left by a wrong decoding"
 HOLE = "a mark where text is missing"
+TOO_LONG = "longer than max_record_bytes"
 SAME_ANSWERS = "chosen and rejected are the same"
 REASONS = (
     *(EMPTY_TURN, NO_ANSWER, SYSTEM_LATER, STARTS_WITH_ASSISTANT, NOT_ALTERNATE, NO_QUESTION),

@@ -6,6 +6,7 @@ was read is found by `checks`. The keys of a form that is known elsewhere are ci
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from lingraft.ask.message import ASSISTANT, USER, Message
@@ -202,9 +203,11 @@ def _answer(row: Row, *keys: str) -> Message:
 def _score(answer: Row) -> float | None:
     for key in ("overall_score", "score", "rating", "fine-grained_score"):
         try:
-            return float(answer[key])
+            score = float(answer[key])
         except (KeyError, TypeError, ValueError):
             continue
+        if isfinite(score):
+            return score
     return None
 
 

@@ -5,6 +5,7 @@ By its script, which needs no learning; and, between two languages of one script
 addresses, names and numbers are no words here, and a text of a few words is not judged.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -16,6 +17,8 @@ from lingraft.evaluate.language.word_language import WordLanguages
 
 LEAST_WORDS = 4
 """Of a text that is judged."""
+LEAST_OF_QUESTION = 0.2
+"""The share of its words that makes a question one in the language."""
 MOST_CHARACTERS = 8000
 """Of a text that are looked at."""
 TRIALS, LEAST_TRIALS, MOST_MISTAKES = 200, 30, 0.05
@@ -75,29 +78,39 @@ class Expected:
         plain.untold = "the corpus is too small, or its languages too close, for words to tell them apart"
         return plain
 
-    def judge(self, texts: Sequence[str], least_share: float = 0.5) -> str:
-        """IN_LANGUAGE, IN_SCRIPT, ANOTHER or TOO_SHORT, of texts taken together.
+    def judge(self, text: str) -> str:
+        """IN_LANGUAGE, IN_SCRIPT, ANOTHER or TOO_SHORT: what most words that tell are."""
+        return self._verdict(sum(map(self._count, _sentences([text])), Counter()))
 
-        ANOTHER is said when less than `least_share` of the words that tell are the language's.
-        """
-        own = other = native = foreign = 0
-        for sentence in _sentences(texts):
-            words = prose.words(sentence, self.language)
-            own += sum(word.own_script for word in words if not word.mute)
-            other += sum(not word.own_script for word in words if not word.mute)
-            if self._words is not None:
-                judged = self._words.judge(words)
-                native += judged.own
-                foreign += sum(map(len, judged.foreign))
-        if own + other < LEAST_WORDS:
+    def judge_question(self, texts: Sequence[str]) -> str:
+        """The same of what a user asks, which may be about texts in another language: one sentence is enough."""
+        counts = list(map(self._count, _sentences(texts)))
+        whole = self._verdict(sum(counts, Counter()), LEAST_OF_QUESTION)
+        if whole != ANOTHER:
+            return whole
+        return next((said for said in map(self._verdict, counts) if said in (IN_LANGUAGE, IN_SCRIPT)), ANOTHER)
+
+    def _count(self, sentence: str) -> Counter[str]:
+        words = prose.words(sentence, self.language)
+        found = Counter(own=0, other=0, native=0, foreign=0)
+        found.update("own" if word.own_script else "other" for word in words if not word.mute)
+        if self._words is not None:
+            judged = self._words.judge(words)
+            found.update(native=judged.own, foreign=sum(map(len, judged.foreign)))
+        return found
+
+    def _verdict(self, found: Counter[str], least_share: float = 0.5) -> str:
+        num_words = found["own"] + found["other"]
+        if num_words < LEAST_WORDS:
             return TOO_SHORT
-        if own < least_share * (own + other):
+        if found["own"] < least_share * num_words:
             return ANOTHER
         if self._words is None:
             return IN_LANGUAGE if self._script_tells else IN_SCRIPT
-        if native + foreign < LEAST_WORDS:
+        num_told = found["native"] + found["foreign"]
+        if num_told < LEAST_WORDS:
             return TOO_SHORT
-        return ANOTHER if native < least_share * (native + foreign) else IN_LANGUAGE
+        return ANOTHER if found["native"] < least_share * num_told else IN_LANGUAGE
 
     def figures(self) -> dict[str, object]:
         """How this judges, and how well on held-out sentences."""
@@ -108,7 +121,7 @@ class Expected:
     def _try(self, own: Iterable[str], other: Iterable[str]) -> Trial:
         shares = []
         for texts in (own, other):
-            said = [self.judge([sentence]) for sentence in islice(_spread(texts), 4 * TRIALS)]
+            said = [self.judge(sentence) for sentence in islice(_spread(texts), 4 * TRIALS)]
             said = [found for found in said if found != TOO_SHORT][:TRIALS]
             shares.append((len(said), said.count(ANOTHER) / max(1, len(said))))
         (num_own, own_missed), (num_other, other_found) = shares

@@ -16,7 +16,7 @@ from lingraft.corpus.formats import PARQUET_BUFFER_BYTES, PARQUET_ROWS, names_of
 from lingraft.corpus.read import Formats, files, parsed
 from lingraft.corpus.records import line_ends, open_file, records
 
-from . import forms
+from . import checks, forms
 from .record import Record
 
 ROWS_TOLD = 1000
@@ -134,7 +134,8 @@ def read(
     strange = _Strange()
     for entry in found:
         if isinstance(entry, BadRecord):
-            yield Read(None, entry.source, entry.place, entry.reason, entry.detail, entry.excerpt)
+            why = checks.TOO_LONG if entry.reason == TOO_LONG else entry.reason
+            yield Read(None, entry.source, entry.place, why, entry.detail, entry.excerpt)
             continue
         row, place = entry.value, entry.file + entry.position
         strange.enter(entry.file)

@@ -1,8 +1,6 @@
 """pretrain: continue the pretraining of a model on the mixed streams."""
 
 from collections.abc import Mapping
-from dataclasses import fields
-from importlib.util import find_spec
 from math import ceil
 from shutil import which
 from typing import Annotated, Any, Literal
@@ -11,28 +9,21 @@ from pydantic import Field, model_validator
 
 from lingraft.core import launch, machine
 from lingraft.core.errors import RecipeError
-from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage, StageConfig
+from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
 from .base import describe, model_config, origin
-from .training_keys import Adapters, Alarm, Cut, Power, Rows, Schedule
+from .training_keys import WITHOUT_EFFECT, Alarm, Cut, Training, check_training, settings_of
 
 MOST_PASSES = 4
 
 
-class Pretrain(StageConfig):
+class Pretrain(Training):
     """How long, on which mix, and how fast the weights move."""
 
     kind: Literal["pretrain"] = "pretrain"
     model: Annotated[str | None, Needs("model")] = None
     data: Annotated[str | None, Needs("tokens")] = None
     corpus: Annotated[str | None, Needs("text")] = Field(None, description="Its held-out text gives the curve.")
-    train: Literal["full", "lora", "qlora", "rows", "embeddings", "top_bottom"] = Field(
-        "full",
-        description="Which weights move: all; adapters; adapters on a base in 4 bits; the rows of new tokens; "
-        "embeddings and LM head; these and two layers at each end.",
-    )
-    lora: Adapters = Field(Adapters(), description="The adapters, where train is lora or qlora.")
-    new_rows: Rows = Field(Rows(), description="What holds for the rows of new tokens instead.")
     mix: dict[Literal["target", "replay"], Annotated[float, Field(ge=0)]] = Field(
         {"target": 1.0}, description="Shares of tokens: {target: 0.75, replay: 0.25}."
     )
@@ -40,38 +31,15 @@ class Pretrain(StageConfig):
     budget_tokens: float | None = Field(None, gt=0, description="Text to show, in tokens.")
     epochs: float | None = Field(None, gt=0, description="Text to show, in passes over the target.")
     batch_tokens: int = Field(8192, ge=8, description="Tokens an optimizer step sees.")
-    micro_batch_sequences: int | None = Field(None, ge=1, description="Sequences at once in memory; all by default.")
-    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "muon"] = Field(
-        "adamw", description="`muon` takes the layers' matrices, AdamW the rest; 8 bits need bitsandbytes."
-    )
-    lr: float = Field(1e-4, gt=0, description="The highest learning rate.")
-    schedule: Schedule = Field("cosine", description="How lr falls after the warmup; wsd: late and fast.")
-    decay_share: float = Field(0.1, gt=0, le=1, description="Of all steps, those in which wsd falls.")
-    warmup_share: float = Field(0.01, ge=0, lt=1, description="Of all steps, those in which lr rises.")
-    weight_decay: float = Field(0.1, ge=0, description="Of all weights but norms and biases.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are clipped to it.")
-    gradient_checkpointing: bool = Field(
-        False, description="Keep the inputs of layers alone and compute the rest again: less memory, a third more time."
-    )
-    neftune_alpha: float | None = Field(
-        None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
-    )
     sequence_schedule: list[Cut] = Field(
         [], description="Shorter sequences first, as many tokens a step: [{until: 0.5, tokens: 512}]."
     )
     compile: bool = Field(
         False, description="Have torch compile the model: a minute or more at the start, steps faster by a third."
     )
-    attention: Literal["sdpa", "eager"] | None = Field(
-        None,
-        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
-        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
-    )
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
     forgetting: Alarm = Field(Alarm(), description="When too much of the replay language is lost.")
-    checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
     keep_state: bool = Field(
         False, description="Keep optimizer and exact weights, for a later stage to go on from: 12 bytes a weight."
     )
@@ -80,10 +48,6 @@ class Pretrain(StageConfig):
         description="Go on where `model` ended, a pretrain stage with keep_state: its optimizer, the text after its "
         "text. A stable training may so be followed by several decays.",
     )
-    track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
-        ["tensorboard"], description="Where curves go on the way: a folder of the step, or these services."
-    )
-    energy: Power = Field(Power(), description="How energy is counted and priced, where codecarbon is installed.")
 
     @model_validator(mode="after")
     def _one_budget(self) -> "Pretrain":
@@ -125,13 +89,6 @@ def check(context: Check) -> None:
         )
     if config.go_on:
         _check_can_go_on(config, stages)
-    grafted = "graft" in _kinds(config.model, stages)
-    if not grafted and (config.train == "rows" or config.new_rows != Rows()):
-        raise RecipeError(
-            f'the model "{config.model}" has no new rows: no graft comes before it.',
-            where="train" if config.train == "rows" else "new_rows",
-            remedy="Put the stages tokenizer and graft before it, or leave this out.",
-        )
     for part in config.sequence_schedule:
         if sequence_tokens % part.tokens:
             raise RecipeError(
@@ -139,27 +96,13 @@ def check(context: Check) -> None:
                 where="sequence_schedule",
                 remedy=f"Choose lengths that divide {sequence_tokens}, or another pack.sequence_tokens.",
             )
-    for where, chosen, needs, package, extra in (
-        ("optimizer", config.optimizer, config.optimizer.endswith("8bit"), "bitsandbytes", "gpu"),
-        ("train", config.train, config.train == "qlora", "bitsandbytes", "gpu"),
-        ("energy", "counting energy", config.energy != Power(), "codecarbon", "energy"),
-        *(("track", name, name != "tensorboard", name, "track") for name in config.track),
-    ):
-        if needs and context.target is None and find_spec(package) is None:
-            raise RecipeError(
-                f"{chosen} needs {package}, which is not installed.",
-                where=where,
-                remedy=f"pip install 'lingraft[{extra}]'",
-            )
+    check_training(context)
     if config.compile and context.target is None and not any(map(which, ("g++", "clang++", "cl"))):
         raise RecipeError(
             "torch compiles with a C++ compiler, and none is found.",
             where="compile",
             remedy="Install one (apt install g++), or leave compile out.",
         )
-    lacking = [gpu.name for gpu in machine.gpus() if not gpu.bf16]
-    if config.precision == "bf16" and context.target is None and lacking:
-        raise RecipeError(f"{lacking[0]} does not multiply in bfloat16.", where="precision", remedy="Set it to fp32.")
     alarm = config.forgetting
     if alarm.limit is not None and not stages[config.corpus].replay:
         raise RecipeError(
@@ -205,18 +148,9 @@ def _tokenizer_of(name: str, stages: Any) -> str:
     """The step that made the tokenizer which a model or packed text goes by."""
     config = stages[name]
     while config.kind not in ("base", "tokenizer"):
-        name = config.model if config.kind == "pretrain" else config.tokenizer
+        name = config.model if hasattr(config, "model") else config.tokenizer
         config = stages[name]
     return name
-
-
-def _kinds(name: str, stages: Any) -> list[str]:
-    """The kinds of the steps that made a model, the last first."""
-    kinds = [stages[name].kind]
-    while kinds[-1] != "base":
-        name = stages[name].model if kinds[-1] == "pretrain" else stages[name].base
-        kinds.append(stages[name].kind)
-    return kinds
 
 
 def forecast(context: Check) -> Forecast:
@@ -294,16 +228,13 @@ def _tokens(config: Pretrain, data: Mapping[str, Any]) -> float:
 
 
 def _settings(config: Pretrain, sequence_tokens: int, seed: int) -> Any:
-    from lingraft.train import energy
-    from lingraft.train.settings import Energy, Forgetting, Lora, NewRows, Settings, Shorter
+    from lingraft.train.settings import Forgetting, Settings, Shorter
 
-    shared = {field.name for field in fields(Settings)} & set(Pretrain.model_fields)
-    parts = {"lora": Lora, "new_rows": NewRows, "forgetting": Forgetting}
-    return Settings(
-        **config.model_dump(include=shared - parts.keys() - {"sequence_schedule", "energy"}),
-        **{name: part(**getattr(config, name).model_dump()) for name, part in parts.items()},
+    return settings_of(
+        config,
+        Settings,
+        forgetting=Forgetting(**config.forgetting.model_dump()),
         sequence_schedule=[Shorter(**part.model_dump()) for part in config.sequence_schedule],
-        energy=Energy(**config.energy.model_dump()) if energy.installed() else None,
         sequence_tokens=sequence_tokens,
         seed=seed,
     )
@@ -340,7 +271,7 @@ STAGE = Stage(
     run=run,
     uses=("seed",),
     shared=True,
-    no_effect=frozenset({"checkpoint_minutes", "track", "energy"}),
+    no_effect=WITHOUT_EFFECT,
     check=check,
     forecast=forecast,
 )

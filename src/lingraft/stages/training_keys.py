@@ -1,8 +1,14 @@
 """What trainings of every kind can be told in a recipe."""
 
-from typing import Literal
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from lingraft.core import machine
+from lingraft.core.errors import RecipeError
+from lingraft.core.stage import Check, StageConfig
 
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 
@@ -71,3 +77,108 @@ class Cut(BaseModel):
 
     until: float = Field(gt=0, le=1, description="Share of the training that is done by then.")
     tokens: int = Field(ge=8, description="Length of a sequence, a divisor of the pack stage's.")
+
+
+class Training(StageConfig):
+    """What moves, and how fast."""
+
+    train: Literal["full", "lora", "qlora", "rows", "embeddings", "top_bottom"] = Field(
+        "full",
+        description="Which weights move: all; adapters; adapters on a base in 4 bits; the rows of new tokens; "
+        "embeddings and LM head; these and two layers at each end.",
+    )
+    lora: Adapters = Field(Adapters(), description="The adapters, where train is lora or qlora.")
+    new_rows: Rows = Field(Rows(), description="What holds for the rows of new tokens instead.")
+    micro_batch_sequences: int | None = Field(None, ge=1, description="Sequences at once in memory; all by default.")
+    optimizer: Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "muon"] = Field(
+        "adamw", description="`muon` takes the layers' matrices, AdamW the rest; 8 bits need bitsandbytes."
+    )
+    lr: float = Field(1e-4, gt=0, description="The highest learning rate.")
+    schedule: Schedule = Field("cosine", description="How lr falls after the warmup; wsd: late and fast.")
+    decay_share: float = Field(0.1, gt=0, le=1, description="Of all steps, those in which wsd falls.")
+    warmup_share: float = Field(0.01, ge=0, lt=1, description="Of all steps, those in which lr rises.")
+    weight_decay: float = Field(0.1, ge=0, description="Of all weights but norms and biases.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Longer gradients are clipped to it.")
+    gradient_checkpointing: bool = Field(
+        False, description="Keep the inputs of layers alone and compute the rest again: less memory, a third more time."
+    )
+    neftune_alpha: float | None = Field(
+        None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
+    )
+    attention: Literal["sdpa", "eager"] | None = Field(
+        None,
+        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
+        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
+    )
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
+    checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
+    track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
+        ["tensorboard"], description="Where curves go on the way: a folder of the step, or these services."
+    )
+    energy: Power = Field(Power(), description="How energy is counted and priced, where codecarbon is installed.")
+
+
+WITHOUT_EFFECT = frozenset({"checkpoint_minutes", "track", "energy"})
+
+
+def check_training(context: Check) -> None:
+    """What a training needs is installed, the devices can do it, and rows that are to move are there."""
+    config = context.config
+    if "graft" not in kinds_before(config.model, context.recipe.stages) and (
+        config.train == "rows" or config.new_rows != Rows()
+    ):
+        raise RecipeError(
+            f'the model "{config.model}" has no new rows: no graft comes before it.',
+            where="train" if config.train == "rows" else "new_rows",
+            remedy="Put the stages tokenizer and graft before it, or leave this out.",
+        )
+    if context.target is not None:
+        return
+    for where, chosen, package, extra in _packages(config):
+        if find_spec(package) is None:
+            raise RecipeError(
+                f"{chosen} needs {package}, which is not installed.",
+                where=where,
+                remedy=f"pip install 'lingraft[{extra}]'",
+            )
+    lacking = [gpu.name for gpu in machine.gpus() if not gpu.bf16]
+    if config.precision == "bf16" and lacking:
+        raise RecipeError(f"{lacking[0]} does not multiply in bfloat16.", where="precision", remedy="Set it to fp32.")
+
+
+def kinds_before(name: str, stages: Any) -> list[str]:
+    """The kinds of the steps that made a model, the last first."""
+    kinds = [stages[name].kind]
+    while kinds[-1] != "base":
+        name = stages[name].base if kinds[-1] == "graft" else stages[name].model
+        kinds.append(stages[name].kind)
+    return kinds
+
+
+def settings_of(config: Training, kind: type, **own: Any) -> Any:
+    """The settings of `kind`, a dataclass of lingraft.train.settings, with all keys that the config shares with it."""
+    from dataclasses import fields
+
+    from lingraft.train import energy
+    from lingraft.train.settings import Energy, Lora, NewRows
+
+    shared = ({field.name for field in fields(kind)} & set(type(config).model_fields)) - own.keys()
+    parts = {"lora": Lora, "new_rows": NewRows}
+    return kind(
+        **config.model_dump(include=shared - parts.keys() - {"energy"}),
+        **{name: part(**getattr(config, name).model_dump()) for name, part in parts.items()},
+        energy=Energy(**config.energy.model_dump()) if energy.installed() else None,
+        **own,
+    )
+
+
+def _packages(config: Training) -> Iterator[tuple[str, str, str, str]]:
+    if config.optimizer.endswith("8bit"):
+        yield "optimizer", config.optimizer, "bitsandbytes", "gpu"
+    if config.train == "qlora":
+        yield "train", config.train, "bitsandbytes", "gpu"
+    if config.energy != Power():
+        yield "energy", "counting energy", "codecarbon", "energy"
+    for name in config.track:
+        if name != "tensorboard":
+            yield "track", name, name, "track"

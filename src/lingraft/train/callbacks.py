@@ -2,13 +2,12 @@
 
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from transformers import (
-    PreTrainedTokenizerBase,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -17,7 +16,6 @@ from transformers import (
 )
 
 from lingraft.core.progress import Progress
-from lingraft.evaluate import bits
 
 from . import checkpoints
 from .experts import Load
@@ -32,20 +30,25 @@ class Meter(TrainerCallback):
 
     trainer: Trainer
 
-    def __init__(self, row_bytes: np.ndarray, batch_sequences: int, sequence_tokens: int, progress: Progress) -> None:
-        self._batch_sequences = batch_sequences
+    def __init__(
+        self, row_bytes: np.ndarray, batch_rows: int, row_tokens: int | np.ndarray, progress: Progress
+    ) -> None:
+        self._batch_rows, self._row_tokens = batch_rows, row_tokens
         self.set_rows(row_bytes)
-        self._batch_tokens = batch_sequences * sequence_tokens
         self._progress = progress
         self._began = self._seconds_before = self._aside = 0.0
 
     def set_rows(self, row_bytes: np.ndarray) -> None:
-        """The text bytes of each sequence, in order."""
-        self._bytes = np.concatenate([[0], np.cumsum(row_bytes.reshape(-1, self._batch_sequences).sum(axis=1))])
+        """The text bytes of each row that is shown, in order."""
+        row_tokens = np.broadcast_to(self._row_tokens, row_bytes.shape)
+        self._bytes, self._tokens = (
+            np.concatenate([[0], np.cumsum(sizes.reshape(-1, self._batch_rows).sum(axis=1))])
+            for sizes in (row_bytes, row_tokens)
+        )
 
     def position(self, step: int) -> dict[str, float]:
         """Where a step stands: text bytes, tokens, and seconds of training without evaluation."""
-        return {"bytes": int(self._bytes[step]), "tokens": step * self._batch_tokens, "seconds": self._seconds()}
+        return {"bytes": int(self._bytes[step]), "tokens": int(self._tokens[step]), "seconds": self._seconds()}
 
     def event(self, kind: str, state: TrainerState, values: Mapping[str, Any]) -> None:
         """Tell of an optimizer step."""
@@ -61,7 +64,7 @@ class Meter(TrainerCallback):
         self._began = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self._progress.advance(self._batch_tokens)
+        self._progress.advance(int(self._tokens[state.global_step] - self._tokens[state.global_step - 1]))
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict, **_: Any
@@ -97,26 +100,19 @@ class Meter(TrainerCallback):
     def figures(self) -> dict[str, float]:
         """Seconds of training proper, and tokens a second over them."""
         seconds = self._seconds()
-        return {"seconds": seconds, "tokens_per_second": self.trainer.state.global_step * self._batch_tokens / seconds}
+        return {"seconds": seconds, "tokens_per_second": int(self._tokens[self.trainer.state.global_step]) / seconds}
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._began - self._aside
 
 
 class HeldOut(TrainerCallback):
-    """Bits per byte of a few held-out documents of every stream, at even distances of text and at both ends."""
+    """What `measure` makes of the model, by stream, at even distances of text and at both ends."""
 
     def __init__(
-        self,
-        documents: Mapping[str, Sequence[str]],
-        tokenizer: PreTrainedTokenizerBase,
-        context_tokens: int,
-        points: int,
-        meter: Meter,
-        load: Load,
+        self, measure: Callable[[Any], Mapping[str, float]], points: int, meter: Meter, load: Load | None = None
     ) -> None:
-        self._documents, self._tokenizer, self._context_tokens = documents, tokenizer, context_tokens
-        self._points, self._meter, self._load = points, meter, load
+        self._of_model, self._points, self._meter, self._load = measure, points, meter, load
         self._steps: set[int] = set()
 
     def on_train_begin(
@@ -138,12 +134,9 @@ class HeldOut(TrainerCallback):
         began = time.monotonic()
         position = self._meter.position(state.global_step)
         model.eval()
-        results = {}
-        for stream, texts in self._documents.items():
-            records = bits.measure(model, self._tokenizer, texts, context_tokens=self._context_tokens)
-            results[HELD_OUT + stream] = bits.bits_per_byte(records)
+        results = {HELD_OUT + stream: value for stream, value in self._of_model(model).items()}
         model.train()
-        load = {"expert_load": shares} if (shares := self._load.take()) else {}
+        load = {"expert_load": shares} if self._load and (shares := self._load.take()) else {}
         log_loss_too = control.should_log
         self._meter.trainer.log({**position, **results})
         control.should_log = log_loss_too

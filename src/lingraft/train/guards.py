@@ -32,8 +32,9 @@ class LossGuard(TrainerCallback):
 
     WINDOW, FEWEST, DEVIATIONS, LEAST_SHARE, MOST_IN_A_ROW = 100, 20, 10.0, 0.15, 3
 
-    def __init__(self, trainable: Trainable, progress: Progress) -> None:
-        self._trainable, self._progress = trainable, progress
+    def __init__(self, trainable: Trainable, progress: Progress, *, leaps: bool = True) -> None:
+        """Without `leaps` only a loss that is no number is left out: that of preferences nears 0, and leaps from it."""
+        self._trainable, self._progress, self._watch = trainable, progress, leaps
         self.accepted: list[float] = []
         self.left_out: list[int] = []
         self._loss = torch.zeros(())
@@ -55,14 +56,14 @@ class LossGuard(TrainerCallback):
         if self.left_out[-self.MOST_IN_A_ROW :] == list(range(step + 1 - self.MOST_IN_A_ROW, step + 1)):
             raise StageError(
                 f"the training loss is {loss:.4g} at step {step}, and was no better in the steps before.",
-                remedy="Lower pretrain.lr or raise pretrain.warmup_share. Run again with nothing changed, and it goes "
+                remedy="Lower lr or raise warmup_share. Run again with nothing changed, and it goes "
                 "on from the newest checkpoint.",
             )
         for parameter in self._trainable.named().values():
             parameter.grad = None
 
     def _leaps(self, loss: float) -> bool:
-        if len(self.accepted) < self.FEWEST:
+        if not self._watch or len(self.accepted) < self.FEWEST:
             return False
         middle = statistics.median(self.accepted)
         deviation = 1.4826 * statistics.median(abs(value - middle) for value in self.accepted)

@@ -123,3 +123,30 @@ class Settings(Optimization):
     """Whether another training is to go on from where this one ends."""
     go_on: bool = False
     """Whether this one goes on from where the one ended that made the model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftSettings(Optimization):
+    """How to train on conversations; `epochs` are passes over the first stream of the mix."""
+
+    mix: Mapping[str, float]
+    batch_tokens: int
+    epochs: float
+    curve_points: int
+    system: str
+    """What becomes of a system message that the template drops; see `conversations.tokens`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoSettings(Optimization):
+    """How to train on preferences; `epochs` are passes over the first stream of the mix."""
+
+    mix: Mapping[str, float]
+    batch_pairs: int
+    epochs: float
+    curve_points: int
+    system: str
+    loss: str
+    beta: float
+    options: Mapping[str, float] = field(default_factory=dict)
+    """Of the loss."""

@@ -47,8 +47,7 @@ class Trainable:
             table.requires_grad_(tables == "full")
         for router in experts.routers(model) if adapted and lora.router else ():
             router.requires_grad_(True)
-        for parameter in self.named().values():
-            parameter.data = parameter.data.float()
+        self.in_float32()
         separate = bool(new_ids) and (tables == "new" or (tables == "full" and own.own))
         self._separate = new_rows.part(model, new_ids) if separate else []
         self._start: dict[str, int] = {}
@@ -57,6 +56,11 @@ class Trainable:
     def new_rows(self) -> list[torch.nn.Parameter]:
         """The rows of new tokens where they are a parameter of their own, by table."""
         return [module.rows_ND for module in self._separate]
+
+    def in_float32(self) -> None:
+        """Have what moves in full precision; TRL halves that of adapters on a quantized base."""
+        for parameter in self.named().values():
+            parameter.data = parameter.data.float()
 
     def begin(self) -> str:
         """Keep what every tensor is before the first step, for the proof; a hash of all of it."""
