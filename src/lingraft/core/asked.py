@@ -56,7 +56,7 @@ def by_key(*kinds: tuple[str, str]) -> Discriminator:
         return next((tag for key, tag in kinds if has(key)), None)
 
     keys = ", ".join(f"`{key}`" for key, _ in kinds)
-    return Discriminator(tag, custom_error_type="value_error", custom_error_message=f"give one of {keys}")
+    return Discriminator(tag, custom_error_type="no_such_kind", custom_error_message=f"give one of {keys}")
 
 
 AskedSettings = Annotated[

@@ -13,6 +13,8 @@ KINDS = {
     "pretrain": "lingraft.stages.pretrain:STAGE",
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
+    "translate": "lingraft.stages.translate:STAGE",
+    "translate_preferences": "lingraft.stages.translate:PREFERENCES",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",

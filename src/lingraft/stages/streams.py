@@ -155,24 +155,30 @@ def run_records(job: Job, wanted: Any, **options: Any) -> dict[str, Any]:
 def _languages(job: Job, expected: dict[str, str | None]) -> dict[str, Any]:
     """What judges each language that an answer may have to be in, by its tag."""
     from lingraft.conversations.languages import Expected
-    from lingraft.corpus import StreamTexts, find
+    from lingraft.corpus import find
 
-    known = {name: find(tag) for name, tag in expected.items() if tag}
     found = {}
     for name, other in (("target", "replay"), ("replay", "target")):
-        if name not in known or (name == "replay" and not job.config.replay):
-            continue
-        rival = known.get(other)
-        judge = Expected(known[name], rival)
-        if job.config.corpus is not None and rival is not None:
-            folder = job.inputs[job.config.corpus].folder
-            training, held_out = (
-                (StreamTexts(folder, name, part), StreamTexts(folder, other, part)) for part in ("train", "held_out")
-            )
-            job.progress.start(f"learn the words of {known[name].name}")
-            judge = Expected.learn(known[name], rival, training, held_out)
-        found[expected[name]] = judge
+        if expected[name] and (name == "target" or job.config.replay):
+            found[expected[name]] = judge_of(job, name, other)
     for source in (*job.config.target, *job.config.replay):
         if source.language is not None and source.language not in found:
             found[source.language] = Expected(find(source.language), None)
     return found
+
+
+def judge_of(job: Job, stream: str, other: str) -> Any:
+    """What judges the language of one stream beside that of another; the words are those of the step `corpus`."""
+    from lingraft.conversations.languages import Expected
+    from lingraft.corpus import StreamTexts, find
+
+    tags = {"target": job.settings.language, "replay": job.settings.replay}
+    language, rival = find(tags[stream]), find(tags[other]) if tags[other] else None
+    if job.config.corpus is None or rival is None:
+        return Expected(language, rival)
+    folder = job.inputs[job.config.corpus].folder
+    training, held_out = (
+        (StreamTexts(folder, stream, part), StreamTexts(folder, other, part)) for part in ("train", "held_out")
+    )
+    job.progress.start(f"learn the words of {language.name}")
+    return Expected.learn(language, rival, training, held_out)

@@ -108,7 +108,9 @@ def stream(records: Sequence[Preference | Verdict], template: Template, most_tok
 def table(rows: Sequence[Pair | Judged]) -> Dataset:
     """The rows in the columns of TRL's trainers."""
     if isinstance(rows[0], Pair):
-        columns = {f"{name}_ids": [list(getattr(row, name)) for row in rows] for name in ("prompt", "chosen", "rejected")}
+        columns = {
+            f"{name}_ids": [list(getattr(row, name)) for row in rows] for name in ("prompt", "chosen", "rejected")
+        }
     else:
         columns = {
             "prompt_ids": [list(row.prompt) for row in rows],

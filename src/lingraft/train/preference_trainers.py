@@ -15,8 +15,8 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from .trainer import OwnTraining
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # that the two below may change is said by their pinned version
-from trl.experimental.cpo import CPOConfig, CPOTrainer  # noqa: E402
-from trl.experimental.orpo import ORPOConfig, ORPOTrainer  # noqa: E402
+from trl.experimental.cpo import CPOConfig, CPOTrainer
+from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 
 class PairTrainer(OwnTraining, DPOTrainer):

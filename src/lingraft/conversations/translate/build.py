@@ -63,7 +63,12 @@ def build(
         path.unlink()
     chosen = [(part, number) for part, records in parts.items() for number in _chosen(records, share, seed)]
     outcomes, about = translate(
-        [parts[part][number] for part, number in chosen], translator, expected, back=back, bounds=bounds, progress=progress
+        [parts[part][number] for part, number in chosen],
+        translator,
+        expected,
+        back=back,
+        bounds=bounds,
+        progress=progress,
     )
     own = {part: _read(data / f"target{part}.jsonl") for part in PARTS}
     taken = _Taken(own)

@@ -1,6 +1,7 @@
 """Pairs of a text and its translation that show a base model what is wanted."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from lingraft.core.errors import InputError
@@ -26,6 +27,14 @@ def read(file: Path) -> list[Pair]:
     if not pairs:
         raise InputError("there are no examples.", where=file, remedy="Three to eight pairs do.")
     return pairs
+
+
+def checked(rows: Sequence[Sequence[str]]) -> list[Pair]:
+    """Pairs that stand in a recipe; raises InputError where one is empty or of several lines."""
+    for number, row in enumerate(rows, 1):
+        if not all(text.strip() and "\n" not in text for text in row):
+            raise InputError("a text of this pair is empty, or more than one line.", where=f"examples: pair {number}")
+    return [(row[0].strip(), row[1].strip()) for row in rows]
 
 
 def _pair(line: str, is_json: bool, where: str) -> Pair:
