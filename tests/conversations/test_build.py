@@ -207,6 +207,16 @@ def test_figures_of_pairs(tmp_path: Path) -> None:
     assert figures["answers"] == 12
 
 
+def test_pairs_and_verdicts_are_held_out_alike(tmp_path: Path) -> None:
+    verdicts = [
+        {"prompt": alpaca(n)["instruction"], "completion": alpaca(n)["output"], "label": n % 2} for n in range(20, 120)
+    ]
+    figures = pairs(tmp_path, [*(preference(n) for n in range(20)), *verdicts], held_out=5)["streams"]["target"]
+    assert (figures["pairs"], figures["held_out_pairs"]) == (15, 5)
+    assert (figures["verdicts"], figures["held_out_verdicts"]) == (95, 5)
+    assert figures["held_out"] == 10
+
+
 def test_duplicates_and_opposites(tmp_path: Path) -> None:
     rows = [preference(0), preference(0), preference(0)]
     rows[2] |= {"chosen": rows[0]["rejected"], "rejected": rows[0]["chosen"]}
@@ -303,8 +313,8 @@ def test_a_stream_of_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (6, r"target: to hold out 5 records in whole groups would take 5 of 6, over half\.\n  Lower `held_out`"),
-        (1, r"target: all 1 records are one group(.|\n)*or set `held_out: 0`"),
+        (6, r"target: to hold out 5 conversations in whole groups would take 5 of 6, over half\.\n  Lower `held_out`"),
+        (1, r"target: all 1 conversations are one group(.|\n)*or set `held_out: 0`"),
     ],
 )
 def test_too_few_to_hold_out(tmp_path: Path, number: int, said: str) -> None:

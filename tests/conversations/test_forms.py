@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +32,9 @@ def read(row: dict[str, Any]) -> list[Record]:
         ("alpaca", {"instruction": "Q", "input": "x", "output": "A"}, (Message(USER, "Q\nx"), SAID)),
         ("alpaca", {"instruction": "", "input": "x", "output": "A"}, (Message(USER, "x"), SAID)),
         ("alpaca", {"instruction": "Q", "input": "<noinput>", "output": "A"}, (ASKED, SAID)),
-        ("alpaca", {"instruction": "Q", "input": "无输入", "output": "A"}, (ASKED, SAID)),
+        ("alpaca", {"instruction": "Q", "input": "`< No input >`", "output": "A"}, (ASKED, SAID)),
+        ("alpaca", {"instruction": "Q", "input": "（无输入）", "output": "A"}, (ASKED, SAID)),
+        ("alpaca", {"instruction": "Q", "input": "(none)", "output": "A"}, (Message(USER, "Q\n(none)"), SAID)),
         ("alpaca", {"instruction": "Q", "context": "c", "response": "A"}, (Message(USER, "Q\nc"), SAID)),
         ("alpaca", {"instruction": "Q", "output": "A", "system": "S"}, (SYSTEM_TURN, ASKED, SAID)),
         ("alpaca", {"instruction": "Q", "output": "A", "history": [["Q", "A"]]}, (ASKED, SAID, ASKED, SAID)),
@@ -207,3 +211,15 @@ def test_no_row_of_json_breaks_a_reader() -> None:
         assert all(isinstance(record, Conversation | Preference | Verdict) for record in found)
         assert all(isinstance(text, str) for record in found for text in texts(record))
     assert read_rows > 50
+
+
+def test_the_page_shows_every_form() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conversations.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| (.*?) \| ", page, re.M)
+    assert table == [
+        (name, ", ".join(f"`{key}`" for key in form.keys).replace("|", r"\|")) for name, form in FORMS.items()
+    ]
+    (examples,) = re.findall(r"```jsonl\n(.*?)```", page, re.S)
+    rows = [json.loads(line) for line in examples.splitlines()]
+    assert [form_of(row) for row in rows] == list(FORMS)
+    assert all(read(row) for row in rows)

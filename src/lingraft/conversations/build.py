@@ -32,6 +32,7 @@ PROMPT_LANGUAGE = "a prompt in another language"
 SWAPPED = "answers swapped, the rejected one being in the language"
 NOT_BAD = frozenset((DUPLICATE, CONTRADICTS, OTHER_STREAM))
 """Left out, but nothing is wrong with the source for it."""
+UNITS = {Conversation: "conversations", Preference: "pairs", Verdict: "verdicts"}
 SPLIT = Told(
     "records",
     "Give records with more than one prompt, or set `held_out: 0`.",
@@ -108,7 +109,7 @@ class Builder:
         """The record mended, the languages of its answers, and what was mended."""
         record, repairs = checks.mended(record)
         checks.check(record, self._max_bytes)
-        languages = tuple(expected.judge(answer) for answer in checks.answers(record))
+        languages = tuple(expected.judge([answer]) for answer in checks.answers(record))
         if isinstance(record, Conversation):
             if ANOTHER in languages:
                 raise Unusable(ANSWER_LANGUAGE, f"answer {languages.index(ANOTHER) + 1}")
@@ -223,8 +224,13 @@ def build(
 
 
 def _held_out(name: str, stream: Stream, number: int, seed: int) -> set[bytes]:
-    sizes = Counter(kept.prompt for kept in stream.kept)
-    return hold_out(sizes, number, seed=seed, where=name, told=SPLIT)
+    """The questions to hold out, so that of pairs and of verdicts there is the same number."""
+    chosen: set[bytes] = set()
+    for kind, unit in UNITS.items():
+        sizes = Counter(kept.prompt for kept in stream.kept if isinstance(kept.record, kind))
+        if sizes:
+            chosen |= hold_out(sizes, number, seed=seed, where=name, told=SPLIT._replace(unit=unit))
+    return chosen
 
 
 def _require_records(name: str, stream: Stream, max_bad_share: float, quarantine: Path) -> None:

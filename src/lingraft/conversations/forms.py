@@ -20,10 +20,9 @@ UNKNOWN_FORM = "no known form"
 PROMPTS_DIFFER = "the two answers follow different prompts"
 NO_LABEL = "the label is neither true nor false"
 NO_CHOICE = "no answer scored better than another"
-NO_INPUT = frozenset(
-    ("<noinput>", "<no input>", "noinput", "no input", "no input.", "<无输入>", "无输入", "(无输入)", "（无输入）")
-)
-"""What Alpaca and its translations have in `input` where there is none."""
+NO_INPUT = frozenset(("", "noinput", "no input", "无输入"))
+"""What Alpaca and its translations have in `input` where there is none, without the signs around it."""
+SIGNS = " \n`<>()（）.。"
 
 Row = Mapping[str, Any]
 
@@ -143,7 +142,7 @@ def records(row: Row, form: str) -> list[Record]:
 def _instruction(row: Row) -> tuple[Message, ...]:
     """Alpaca's: the input under the instruction, after what was said before (LLaMA-Factory's `history`)."""
     asked, given = string(row, "instruction"), string(row, "input", "context")
-    if given.strip() and given.strip().casefold() not in NO_INPUT:
+    if given.strip(SIGNS).casefold() not in NO_INPUT:
         asked = f"{asked}\n{given}" if asked.strip() else given
     return (*_history(row.get("history") or ()), _asks(asked))
 

@@ -78,9 +78,12 @@ class Expected:
         plain.untold = "the corpus is too small, or its languages too close, for words to tell them apart"
         return plain
 
-    def judge(self, text: str) -> str:
-        """IN_LANGUAGE, IN_SCRIPT, ANOTHER or TOO_SHORT: what most words that tell are."""
-        return self._verdict(sum(map(self._count, _sentences([text])), Counter()))
+    def judge(self, texts: Sequence[str], least_share: float = 0.5) -> str:
+        """IN_LANGUAGE, IN_SCRIPT, ANOTHER or TOO_SHORT, of texts taken together.
+
+        ANOTHER is said when less than `least_share` of the words that tell are the language's.
+        """
+        return self._verdict(sum(map(self._count, _sentences(texts)), Counter()), least_share)
 
     def judge_question(self, texts: Sequence[str]) -> str:
         """The same of what a user asks, which may be about texts in another language: one sentence is enough."""
@@ -121,7 +124,7 @@ class Expected:
     def _try(self, own: Iterable[str], other: Iterable[str]) -> Trial:
         shares = []
         for texts in (own, other):
-            said = [self.judge(sentence) for sentence in islice(_spread(texts), 4 * TRIALS)]
+            said = [self.judge([sentence]) for sentence in islice(_spread(texts), 4 * TRIALS)]
             said = [found for found in said if found != TOO_SHORT][:TRIALS]
             shares.append((len(said), said.count(ANOTHER) / max(1, len(said))))
         (num_own, own_missed), (num_other, other_found) = shares
