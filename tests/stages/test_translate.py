@@ -235,7 +235,8 @@ def test_killed_in_the_middle_and_gone_on(tmp_path: Path) -> None:
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_what_a_step_forecasts(folder: Path) -> None:
+def test_what_a_step_forecasts(server: Server, tmp_path: Path) -> None:
+    folder = made(tmp_path, server.address, 200)
     forecast = planned(folder)["translate"].forecast
     assert forecast.writes == "jsonl"
     assert "records" in forecast.reads

@@ -83,9 +83,11 @@ def check_copy(text: str, new: str) -> None:
         raise Bad(COPY, new[:80])
 
 
-def check_language(new: str, expected: Expected, least_share: float) -> None:
-    """Raises Bad for a translation in another language, as far as `expected` can tell."""
-    if expected.judge([new], least_share) == ANOTHER:
+def check_language(new: str, expected: Expected, *, is_answer: bool) -> None:
+    """Raises Bad for prose in another language, as far as `expected` can tell; what is protected is not looked at."""
+    new = MARK.sub(" ", new)
+    found = expected.judge(new) if is_answer else expected.judge_question([new])
+    if found == ANOTHER:
         raise Bad(LANGUAGE, new[:80])
 
 

@@ -25,8 +25,6 @@ from .translator import Translator
 
 BLOCK_RECORDS = 256
 """After which the share of bad ones is looked at."""
-LEAST_OF_QUESTION, LEAST_OF_ANSWER = 0.2, 0.5
-"""Of the words that tell, those that have to be in the language: a question may be about a text in another."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def _put_together(each: _Work, there: _Memory, expected: Expected) -> None:
         except Damaged as error:
             raise Bad(filters.LOST, str(error)) from None
         filters.check_copy(text.source, text.translation)
-        filters.check_language(joined[-1], expected, LEAST_OF_ANSWER if text.is_answer else LEAST_OF_QUESTION)
+        filters.check_language(text.translation, expected, is_answer=text.is_answer)
     new = replace(checks.with_texts(each.record, joined), id=f"{each.record.id}@{expected.language.tag}")
     checks.check(new, max_bytes=sys.maxsize)
     each.translated = new
