@@ -68,6 +68,8 @@ def prose(text: str) -> list[str]:
         ("12 + 30 = 42", []),
         ("See [[1]] there", ["See [[1]] there"]),
         ("`only code`", []),
+        ("Try it:\n\ndef f(x):\n    return x\n\nprint(f(2))", ["Try it:"]),
+        ('// nothing to say\nlist.append(3)\nn = 5\n{"a": 1}\nDear {name}', ["Dear [[1]]"]),
         ("a < b and c > d", ["a < b and c > d"]),
     ],
 )

@@ -1,8 +1,9 @@
 r"""What of a text is translated, and what must come back as it is.
 
-Line by line: blocks of code and formulas, indentation, list numbers and other marks at the beginning of a line, and
-lines without letters are not touched. What is left is prose, cut into sentences where a line is long. Inside of prose,
-code, addresses, placeholders, tags and formulas are replaced by marks ([[1]]), and each mark must come back once.
+Line by line: blocks and lines of code, formulas, indentation, list numbers and other marks at the beginning of a line,
+and lines without letters are not touched. What is left is prose, cut into sentences where a line is long. Inside of
+prose, code, addresses, placeholders, tags and formulas are replaced by marks ([[1]]), and each mark must come back
+once.
 
 Models write anything, so nothing here takes more than linear time: every repetition in a pattern is possessive or
 bounded.
@@ -14,8 +15,13 @@ from dataclasses import dataclass
 import regex
 from icu4py.breakers import SentenceBreaker
 
+from lingraft.evaluate.language.prose import CODE_LINE
+
 LONG_CHARACTERS = 600
 """A line that is longer is translated in parts of whole sentences, none longer where a sentence is not."""
+
+MOST_OF_LINE = 1000
+"""Characters that tell whether a line is code."""
 
 FENCED = (
     r"^[ \t>]*+(?P<fence>`{3,}+|~{3,}+)[^\n]*+\n"
@@ -41,9 +47,9 @@ INLINE = regex.compile(
     r"|(?<![\w%])%[-+0#]{0,3}+\d{0,4}+(?:\.\d{1,4}+)?+[sdifgeExXu](?!\w)"
     r"|</?[A-Za-z][^<>\n]{0,300}+>|<!--(?:(?!-->)[^\n]){0,400}+-->|&(?:[A-Za-z]{2,10}+|\#\d{1,6}+);"
     r"|\$(?=[^\s$])[^$\n]{0,300}+(?<=[^\s$])\$(?!\d)|\\\((?:(?!\\[()])[^\n]){1,400}+\\\)"
-    r"|\\[A-Za-z]{2,30}+(?:\{[^{}\n]{0,200}+\}){0,3}+"
+    r"|\\[A-Za-z]{2,30}+(?:\{[^{}\n]{0,200}+\}){1,3}+"
 )
-LINE = regex.compile(r"\r\n|[\n\r]")
+LINE = regex.compile(r"(\r\n|[\n\r])")
 BEGINNING = regex.compile(
     r"(?:\s++|>++|\#{1,6}+(?=\s)|[-*+•–](?=\s)|\d{1,4}+[.)](?=\s)|\p{L}\)(?=\s)|\[[ xX]\](?=\s))*+"
 )
@@ -115,12 +121,19 @@ def _pieces(text: str) -> Iterator[Piece]:
 
 
 def _lines(text: str) -> Iterator[Piece]:
-    end = 0
-    for ending in LINE.finditer(text):
-        yield from _line(text[end : ending.start()])
-        yield Piece(ending[0])
-        end = ending.end()
-    yield from _line(text[end:])
+    is_code = False
+    for part in LINE.split(text):
+        if LINE.fullmatch(part):
+            yield Piece(part)
+        else:
+            # Outside of a fence, as many answers have it: what looks like code, and what is indented below.
+            is_code = _is_code(part) or (is_code and part[:1] in (" ", "\t"))
+            yield from (Piece(part),) if is_code else _line(part)
+
+
+def _is_code(line: str) -> bool:
+    """A placeholder at the end of a line does not make it code."""
+    return CODE_LINE.search(_marked(line[:MOST_OF_LINE])[0]) is not None
 
 
 def _line(line: str) -> Iterator[Piece]:
