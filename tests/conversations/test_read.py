@@ -74,6 +74,13 @@ def test_a_data_set_in_a_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_turns_of_a_data_set(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    pq.write_table(pa.Table.from_pylist([{"messages": TURNS}] * 2), tmp_path / "set" / "train.parquet")
+    found = everything(tmp_path, dataset="set")
+    assert [entry.record for entry in found] == [Conversation("", ASKED)] * 2
+
+
 @pytest.mark.parametrize(
     ("line", "why", "detail"),
     [
@@ -124,6 +131,12 @@ def test_a_file_of_no_known_form(tmp_path: Path, number: int) -> None:
     assert "the first has the keys title, body" in said
     assert "Known forms" in said
     assert "\n  sharegpt: conversations\n" in said
+
+
+def test_keys_that_are_not_unicode_are_spelled_out(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b'{"\\udc80": 1}\n')
+    with pytest.raises(InputError, match=r"the first has the keys \\udc80: it has the keys \\udc80"):
+        everything(tmp_path, path="x.jsonl")
 
 
 def test_rows_of_no_known_form_among_others_are_set_apart(tmp_path: Path) -> None:

@@ -81,6 +81,14 @@ def test_a_size_and_a_language_of_a_source(folder: Path) -> None:
     assert figures["judged_by"]["cs"]["by"] == "script"
 
 
+def test_a_source_of_target_may_be_in_the_language_of_replay(folder: Path) -> None:
+    asked = [{"path": "asked_pl.jsonl"}, {"path": "asked_en.jsonl", "language": "en"}]
+    figures = carried_out(folder, f"conversations.target={asked}", "conversations.replay=[]")["conversations"].figures
+    assert {tag: judge["by"] for tag, judge in figures["judged_by"].items()} == {"pl": "words", "en": "words"}
+    assert figures["streams"]["target"]["train"] == 35
+    assert figures["quarantined"] == {}
+
+
 def test_a_corpus_is_not_needed(folder: Path) -> None:
     text = RECIPE.replace("  corpus: {target: [{path: pl.jsonl}], replay: [{path: en.jsonl}], held_out_docs: 20}\n", "")
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")

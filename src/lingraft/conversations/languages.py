@@ -98,8 +98,14 @@ class Expected:
         found = Counter(own=0, other=0, native=0, foreign=0)
         found.update("own" if word.own_script else "other" for word in words if not word.mute)
         if self._words is not None:
-            judged = self._words.judge(words)
-            found.update(native=judged.own, foreign=sum(map(len, judged.foreign)))
+            foreign = {place for run in self._words.judge(words).foreign for place in run}
+            # A word whose capital may be a name's, and that the learned text does not have, says nothing.
+            native = sum(
+                word.own_script and not word.mute and (not word.first or self._words.target.times(word.stem) > 0)
+                for place, word in enumerate(words)
+                if place not in foreign
+            )
+            found.update(native=native, foreign=len(foreign))
         return found
 
     def _verdict(self, found: Counter[str], least_share: float = 0.5) -> str:

@@ -187,7 +187,7 @@ class _Strange:
         known = "\n  ".join(f"{name}: {', '.join(form.keys)}" for name, form in forms.FORMS.items())
         raise InputError(
             f"none of {self.rows:,} rows has a form that can be used here; the first has the keys "
-            f"{names_of(self.keys)}: {self.first}.",
+            f"{printable(names_of(self.keys))}: {printable(self.first)}.",
             where=self.file,
             remedy=f"Known forms, by their keys (a|b: one of them):\n  {known}",
         )

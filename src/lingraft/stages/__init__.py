@@ -15,6 +15,8 @@ KINDS = {
     "preferences": "lingraft.stages.preferences:STAGE",
     "translate": "lingraft.stages.translate:STAGE",
     "translate_preferences": "lingraft.stages.translate:PREFERENCES",
+    "sft": "lingraft.stages.sft:STAGE",
+    "dpo": "lingraft.stages.dpo:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",

@@ -157,13 +157,16 @@ def _languages(job: Job, expected: dict[str, str | None]) -> dict[str, Any]:
     from lingraft.conversations.languages import Expected
     from lingraft.corpus import find
 
+    streams = {tag: name for name, tag in expected.items() if tag is not None}
+    sources = {"target": job.config.target, "replay": job.config.replay}
+    wanted = {source.language or expected[name]: None for name, read in sources.items() for source in read}
     found = {}
-    for name, other in (("target", "replay"), ("replay", "target")):
-        if expected[name] and (name == "target" or job.config.replay):
-            found[expected[name]] = judge_of(job, name, other)
-    for source in (*job.config.target, *job.config.replay):
-        if source.language is not None and source.language not in found:
-            found[source.language] = Expected(find(source.language), None)
+    for tag in wanted:
+        name, rivals = streams.get(tag), [other for other in streams if other != tag]
+        if name is None or not rivals:
+            found[tag] = Expected(find(tag), None)
+        else:
+            found[tag] = judge_of(job, name, streams[rivals[0]])
     return found
 
 

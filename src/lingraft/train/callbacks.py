@@ -86,15 +86,15 @@ class Meter(TrainerCallback):
             if "loss" in entry
         ]
 
-    def held_out_curve(self) -> list[dict[str, Any]]:
-        """Step, bytes, tokens, seconds and bits per byte of every held-out stream along the training."""
+    def held_out_curve(self, measure: str = "bits_per_byte") -> list[dict[str, Any]]:
+        """Step, bytes, tokens, seconds and what was measured of every held-out stream along the training."""
         points = []
         for entry in self.trainer.state.log_history:
             streams = {key.removeprefix(HELD_OUT): value for key, value in entry.items() if key.startswith(HELD_OUT)}
             if streams:
                 keys = ("step", "bytes", "tokens", "seconds")
                 load = {"expert_load": entry["expert_load"]} if "expert_load" in entry else {}
-                points.append({**{key: entry[key] for key in keys}, "bits_per_byte": streams, **load})
+                points.append({**{key: entry[key] for key in keys}, measure: streams, **load})
         return points
 
     def figures(self) -> dict[str, float]:

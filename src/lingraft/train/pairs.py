@@ -147,7 +147,7 @@ def _last_answer(sequence: Tokenized) -> int:
 
 
 def _apart(pairs: Sequence[Pair]) -> list[Judged]:
-    """Each answer of the pairs by itself, good and bad in turn, so that every batch has both."""
+    """Each answer of the pairs by itself."""
     return [
         one
         for pair in pairs
