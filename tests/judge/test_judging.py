@@ -13,9 +13,9 @@ from lingraft.ask.endpoint import Endpoint
 from lingraft.ask.kept import Kept
 from lingraft.ask.message import Messages
 from lingraft.ask.respondent import Reply
+from lingraft.core.asked import EndpointSettings, LocalSettings
 from lingraft.core.errors import StageError
 from lingraft.core.progress import SILENT, Progress
-from lingraft.core.respondents import EndpointSettings, LocalSettings
 from lingraft.corpus.language import find
 from lingraft.judge import cost, judging
 from lingraft.judge.questions import AXES, asking

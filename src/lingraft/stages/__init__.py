@@ -13,6 +13,8 @@ KINDS = {
     "pretrain": "lingraft.stages.pretrain:STAGE",
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
+    "translate": "lingraft.stages.translate:STAGE",
+    "translate_preferences": "lingraft.stages.translate:PREFERENCES",
     "sft": "lingraft.stages.sft:STAGE",
     "dpo": "lingraft.stages.dpo:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
