@@ -11,6 +11,7 @@ from planted import Planted, items, mark_of, perfect, shown, worth
 
 from lingraft.corpus.language import find
 from lingraft.judge import answers, judging
+from lingraft.judge.panel import Votes
 from lingraft.judge.questions import AXES, asking
 from lingraft.report import judgement, write
 from lingraft.report.warnings import warnings
@@ -31,7 +32,8 @@ def parrot(text: str) -> str:
 def judged(tmp_path: Path) -> dict[str, Any]:
     made = items(40, better=0.8)
     models = frozenset(("base", "other"))
-    votes = {item.id: [(models, max(models, key=lambda model: worth(item.answers[model])))] for item in made}
+    pairs = {item.id: [(models, max(models, key=lambda model: worth(item.answers[model])))] for item in made}
+    ratings = {item.id: {"base": [dict.fromkeys(AXES, int(worth(item.answers["base"])))]} for item in made}
     found = judging.judge(
         made,
         [Planted(good, f"good {HOSTILE}"), Planted(parrot, "parrot")],
@@ -40,7 +42,7 @@ def judged(tmp_path: Path) -> dict[str, Any]:
         mode=["pairwise", "axes"],
         seed=1,
         max_failed_share=0.0,
-        votes=votes,
+        votes=Votes(pairs, ratings),
     )
     missing = [{"suite": "language of the answers", "why": "there is no text.", "task": None, "model": None}]
     about = {"models": ["base", "other"], "language": "en", "prompts": 40, "answered": 40, "missing": missing}
@@ -80,7 +82,7 @@ def test_the_rows_of_comparisons(judged: dict) -> None:
 
 def test_agreement_is_of_pairs_people_and_axes(judged: dict) -> None:
     found = judgement.agreement({"judgement": judged})
-    assert len(found) == 3 + 2 + 3 * len(AXES)
+    assert len(found) == 3 + 2 + (3 + 2) * len(AXES)
     assert (f"good {HOSTILE}, people: Cohen’s kappa", "1.00 [1.00, 1.00]") in [one[1:] for one in found]
     assert ("harmlessness", "all: Fleiss’ kappa", "1.00 [1.00, 1.00]") in found
 

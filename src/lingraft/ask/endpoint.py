@@ -120,8 +120,9 @@ class Endpoint:
                 progress.advance()
             return reply
 
+        options = {"timeout": self._seconds, "follow_redirects": False, "verify": _tls()}
         with (
-            httpx.Client(headers=headers, timeout=self._seconds, follow_redirects=False, verify=_tls()) as client,
+            httpx.Client(headers=headers, limits=httpx.Limits(max_connections=self._at_once), **options) as client,
             ThreadPoolExecutor(self._at_once) as pool,
         ):
             waiting = [pool.submit(one, messages) for messages in asked]

@@ -81,6 +81,9 @@ def agreement(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             found.append((pair, f"{judge}, people: Cohen’s kappa", _with_interval(said["kappa"])))
     for axis, of_axis in (report["judgement"].get("axes", {}).get("agreement") or {}).items():
         found += _coefficients(axis, of_axis)
+    for axis, by_judge in report["judgement"].get("axes", {}).get("with_people", {}).items():
+        for judge, said in by_judge.items():
+            found.append((axis, f"{judge}, people: Cohen’s kappa", _with_interval(said["kappa"])))
     return found
 
 

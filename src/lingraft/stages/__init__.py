@@ -14,6 +14,8 @@ KINDS = {
     "chat_vector": "lingraft.stages.chat_vector:STAGE",
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
+    "translate": "lingraft.stages.translate:STAGE",
+    "translate_preferences": "lingraft.stages.translate:PREFERENCES",
     "sft": "lingraft.stages.sft:STAGE",
     "on_policy": "lingraft.stages.on_policy:STAGE",
     "dpo": "lingraft.stages.dpo:STAGE",
