@@ -4,6 +4,7 @@ By default they would render and cut the texts anew, without telling how many th
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ from .trainer import OwnTraining
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # that the two below may change is said by their pinned version
 from trl.experimental.cpo import CPOConfig, CPOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
+
+# TRL 1.16 asks transformers 5.23 by an old name.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 
 class PairTrainer(OwnTraining, DPOTrainer):
