@@ -345,3 +345,9 @@ def test_a_slash_or_the_whole_address_are_the_same() -> None:
     assert len(identities) == 1
     assert Endpoint("http://host/v1", "tiny", temperature=1.0).identity not in identities
     assert Endpoint("http://host/v1", "tiny", at_once=9, seconds=1, retries=0).identity in identities
+
+
+def test_a_cut_answer_is_a_reply_where_that_is_wanted() -> None:
+    with endpoint(lambda handler, *_: handler.say("half an ans", "length")) as server:
+        replies, waits = ask(server.address, "lakes", whole=False)
+    assert (replies, waits) == ([Reply("half an ans", None, (7, 3), cut=True)], [])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from lingraft.ask.kept import Kept
 from lingraft.ask.local import Local
 from lingraft.ask.message import ASSISTANT, SYSTEM, USER, Message
 from lingraft.ask.transcript import Transcript
@@ -131,3 +132,13 @@ def test_folders_that_cannot_be_asked(tiny_base: Path, tmp_path: Path) -> None:
     (copy / "model.safetensors").touch()
     with pytest.raises(InputError, match=r"tokenizer_config.json: this is not valid JSON"):
         Local(copy)
+
+
+def test_a_cut_answer_is_a_reply_where_that_is_wanted(chatty: Path, tmp_path: Path) -> None:
+    local = Local(chatty, max_tokens=3, whole=False)
+    end_after(local, 5)
+    kept = Kept(local, tmp_path / "replies.jsonl")
+    (reply,) = kept.reply([(Message(USER, "Hello"),)])
+    assert (len(reply.text), reply.failure, reply.cut) == (3, None, True)
+    assert Kept(local, tmp_path / "replies.jsonl").reply([(Message(USER, "Hello"),)]) == [reply]
+    assert local.identity != Local(chatty, max_tokens=3).identity

@@ -132,7 +132,7 @@ def test_margins_are_those_of_two_models_token_by_token(
         for pair in held_out
     ]
     assert figures["held_out"]["target"]["margin"]["after"]["value"] == pytest.approx(0.1 * np.mean(slow), rel=1e-3)
-    fast = pairs.logprobs(policy, held_out, 400, 2)
+    fast = pairs.Reference(policy, 400, 2, autocast=False).of_pairs(held_out)
     assert fast[0, 0] == pytest.approx(logprob(policy, held_out[0].prompt, held_out[0].chosen), rel=1e-5)
 
 

@@ -65,7 +65,8 @@ class Endpoint:
 
     Connections that fail, timeouts, 408, 409, 425, 429 and 500 and above are tried again, after the seconds that
     Retry-After asks for and no less than an exponential backoff with jitter; so are answers that are no JSON, or not
-    of the schema. An answer that was cut off at `max_tokens` is a failed reply, at once: it would be cut off again.
+    of the schema. With `whole` an answer that was cut off at `max_tokens` is a failed reply, at once: it would be cut
+    off again; without, it is a reply like any other.
 
     The key is read from the environment variable `key_variable` and is nowhere but in the header of the requests.
     `extra` are more keys of a request's body ({"top_p": 0.9}); None leaves one out ({"max_tokens": None}).
@@ -87,6 +88,7 @@ class Endpoint:
         at_once: int = 4,
         seconds: float = 60.0,
         retries: int = 5,
+        whole: bool = True,
         wait: Callable[[float], object] | None = None,
     ) -> None:
         self._url = f"{checked_address(address)}/chat/completions"
@@ -95,8 +97,9 @@ class Endpoint:
         body = {"model": model, "temperature": temperature, "max_tokens": max_tokens, "seed": seed, **(extra or {})}
         self._body = {name: value for name, value in body.items() if value is not None}
         self._at_once, self._seconds, self._retries, self._wait = at_once, seconds, retries, wait
+        self._whole = whole
         self.name = model
-        self.identity = json.dumps({"endpoint": self._url, **self._body}, sort_keys=True)
+        self.identity = json.dumps({"endpoint": self._url, "whole": whole, **self._body}, sort_keys=True)
 
     def reply(self, asked: Sequence[Messages], *, progress: Progress = SILENT) -> list[Reply]:
         """One reply to each conversation, in their order; see `Respondent`.
@@ -180,7 +183,7 @@ class Endpoint:
             what = self._quoted(str(error)).rstrip(".") or type(error).__name__
             raise _Trouble(f"The connection failed: {what}.") from None
         if response.status_code == 200:
-            return _read(content, self._quoted)
+            return _read(content, self._quoted, self._whole)
         raise self._refused(response, content)
 
     def _refused(self, response: httpx.Response, content: bytes) -> Exception:
@@ -271,7 +274,7 @@ def key_of(variable: str) -> str:
     return key
 
 
-def _read(content: bytes, quoted: Callable[[str], str]) -> Reply:
+def _read(content: bytes, quoted: Callable[[str], str], whole: bool) -> Reply:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -285,7 +288,9 @@ def _read(content: bytes, quoted: Callable[[str], str]) -> Reply:
         raise _Trouble(f"The answer is not of the schema of chat completions.{said}") from None
     tokens = _tokens(body.get("usage"))
     if ending in CUT_OFF:
-        return _failed("The answer was cut off at max_tokens.", tokens)
+        if whole or not isinstance(text, str):
+            return _failed("The answer was cut off at max_tokens.", tokens)
+        return Reply(text.encode(errors="replace").decode(), None, tokens, cut=True)
     if ending == "content_filter":
         return _failed("The provider's content filter took the answer away.", tokens)
     if not isinstance(text, str) or not text.strip():

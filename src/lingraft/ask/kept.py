@@ -27,9 +27,9 @@ class _Within(Progress):
 class Kept:
     """Asks a respondent what it has not answered before; every answer is kept in `file`, failures are not.
 
-    One JSON object a line, only ever added to: {"key", "text", "tokens"}; the key is of the respondent's identity and
-    the messages, so that several respondents can share a file, one process at a time. Half a last line, of a process
-    that was killed, is dropped.
+    One JSON object a line, only ever added to: {"key", "text", "tokens", "cut"}; the key is of the respondent's
+    identity and the messages, so that several respondents can share a file, one process at a time. Half a last line,
+    of a process that was killed, is dropped.
 
     Raises StoreError for another line that is damaged.
     """
@@ -70,7 +70,7 @@ class Kept:
             try:
                 row = json.loads(line)
                 tokens = None if row["tokens"] is None else tuple(row["tokens"])
-                self._known[row["key"]] = Reply(row["text"], None, tokens)
+                self._known[row["key"]] = Reply(row["text"], None, tokens, row.get("cut", False))
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreError(
                     "this line of kept answers is damaged.",
@@ -85,7 +85,9 @@ class Kept:
             return
         self._known |= answers
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        rows = ({"key": key, "text": reply.text, "tokens": reply.tokens} for key, reply in answers.items())
+        rows = (
+            {"key": key, "text": reply.text, "tokens": reply.tokens, "cut": reply.cut} for key, reply in answers.items()
+        )
         with self._file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             file.flush()

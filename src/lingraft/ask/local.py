@@ -23,7 +23,9 @@ class Local:
 
     Without `prompt` a conversation goes through the tokenizer's chat template, with its generation prompt; `prompt`
     makes plain text of one instead (see `Transcript`; its `repr` is part of the identity), and what is written ends at
-    the first of `stop`. Sampling, at a temperature above 0, is repeatable for the same questions in the same call.
+    the first of `stop`. With `whole` an answer that is empty, or does not come to its end within `max_tokens`, is a
+    failed reply; without, it is a reply like any other. Sampling, at a temperature above 0, is repeatable for the same
+    questions in the same call.
 
     Raises InputError for a folder that holds no model, and without `prompt` for a model that has no chat template.
     """
@@ -38,12 +40,13 @@ class Local:
         max_tokens: int = 512,
         context_tokens: int | None = None,
         trust_remote_code: bool = False,
+        whole: bool = True,
         name: str | None = None,
     ) -> None:
         check_folder(folder, chat=prompt is None)
         self._folder, self._prompt, self._stop = folder, prompt, tuple(stop)
         self._temperature, self._max_tokens, self._context_tokens = temperature, max_tokens, context_tokens
-        self._trusted = trust_remote_code
+        self._trusted, self._whole = trust_remote_code, whole
         self.name = name or folder.name
 
     @cached_property
@@ -56,6 +59,7 @@ class Local:
             "temperature": self._temperature,
             "max_tokens": self._max_tokens,
             "context_tokens": self._context_tokens,
+            "whole": self._whole,
         }
         return json.dumps(found, sort_keys=True)
 
@@ -71,8 +75,8 @@ class Local:
     def reply(self, asked: Sequence[Messages], *, progress: Progress = SILENT) -> list[Reply]:
         """One reply to each conversation, in their order; see `Respondent`.
 
-        A prompt that leaves no room in the context for `max_tokens`, one that holds a control token, and an answer
-        that does not come to an end within `max_tokens` are failed replies.
+        A prompt that leaves no room in the context for `max_tokens`, and one that holds a control token, are failed
+        replies.
         """
         trusted = [self._folder] if self._trusted else []
         room = context_tokens({self.name: self._folder}, self._context_tokens, trusted=trusted)
@@ -105,6 +109,8 @@ class Local:
 
     def _read(self, passage: Passage) -> Reply:
         tokens = (passage.read, passage.written)
+        if not self._whole:
+            return Reply(passage.text, None, tokens, not passage.ended)
         if not passage.ended:
             return Reply("", f"The answer was cut off at {self._max_tokens} tokens.", tokens)
         if not passage.text.strip():
@@ -160,7 +166,7 @@ def check_folder(folder: Path, *, chat: bool) -> None:
             )
     if not any(folder.glob("*.safetensors")):
         raise InputError("the folder has no weights as safetensors.", where=folder, remedy="Download the model again.")
-    if chat and not _has_template(folder):
+    if chat and not has_template(folder):
         raise InputError(
             "the model has no chat template, so it is likely no chat model.",
             where=folder,
@@ -168,7 +174,8 @@ def check_folder(folder: Path, *, chat: bool) -> None:
         )
 
 
-def _has_template(folder: Path) -> bool:
+def has_template(folder: Path) -> bool:
+    """Whether a model's folder has a chat template."""
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
     try:

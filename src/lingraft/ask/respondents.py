@@ -9,8 +9,10 @@ from .endpoint import Endpoint
 from .respondent import Reply, Respondent
 
 
-def respondent(settings: EndpointSettings | LocalSettings, folder: Path) -> Respondent:
+def respondent(settings: EndpointSettings | LocalSettings, folder: Path, *, whole: bool = True) -> Respondent:
     """The model that the settings name; `folder` is where a relative path begins.
+
+    With `whole` an answer that was cut off is a failed reply.
 
     Raises InputError for an address that is none, a key that is not set, and a folder without a chat model.
     """
@@ -18,9 +20,9 @@ def respondent(settings: EndpointSettings | LocalSettings, folder: Path) -> Resp
         from .local import Local  # with torch, which no endpoint needs
 
         values = settings.model_dump(exclude={"model"})
-        return Local(folder / settings.model, **values)
+        return Local(folder / settings.model, whole=whole, **values)
     values = settings.model_dump(exclude={"endpoint", "model", "price_in", "price_out"})
-    return Endpoint(settings.endpoint, settings.model, **values)
+    return Endpoint(settings.endpoint, settings.model, whole=whole, **values)
 
 
 def tokens_of(replies: Iterable[Reply]) -> tuple[int, int]:
