@@ -11,6 +11,7 @@ KINDS = {
     "graft": "lingraft.stages.graft:STAGE",
     "pack": "lingraft.stages.pack:STAGE",
     "pretrain": "lingraft.stages.pretrain:STAGE",
+    "chat_vector": "lingraft.stages.chat_vector:STAGE",
     "conversations": "lingraft.stages.conversations:STAGE",
     "preferences": "lingraft.stages.preferences:STAGE",
     "translate": "lingraft.stages.translate:STAGE",
