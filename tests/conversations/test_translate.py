@@ -165,7 +165,14 @@ def test_lengths_are_bound_by_what_is_usual() -> None:
     Lengths.learn(pairs[:20], 0.2, 5).check("a" * 50, "b" * 50)
     Lengths(0.2, 5).check("Yes", "Yes, that is how it is")
     assert Lengths.learn([], 0.2, 5).figures() is None
-    assert math.log(lengths.usual_high / lengths.usual_low) == pytest.approx(2 * math.log(1.5))
+    low, high = lengths.usual(50)
+    assert (low, high) == pytest.approx((lengths.median / 1.5, lengths.median * 1.5))
+    assert lengths.usual(30) == (0.2, 5)
+    wide = Lengths.learn([("a" * 100, "b" * size) for size in (60, 80, 100, 125, 200) for _ in range(9)], 0.2, 5)
+    # By hand: the logarithms deviate by |log 0.6|, log 1.25, 0, log 1.25 and log 2; the median of them is log 1.25.
+    assert wide.median == 1
+    assert wide.spread == pytest.approx(1.4826 * 10 * math.log(1.25))
+    assert wide.usual(49) == pytest.approx((1.25 ** -(3 * 14.826 / 7), 1.25 ** (3 * 14.826 / 7)))
 
 
 def test_a_copy_with_a_word_changed() -> None:

@@ -213,22 +213,24 @@ def test_killed_in_the_middle_and_gone_on(tmp_path: Path) -> None:
         finished = {"conversations": carried_out(folder, wanted="conversations")["conversations"]}
         step = planned(folder)["translate"]
 
-        def run(out: str) -> int:
-            job = Job(step.config, finished, tmp_path / out, step.settings, folder, "")
-            job.folder.mkdir(exist_ok=True)
+        for name in ("stopped", "whole"):
+            (tmp_path / name).mkdir()
+
+        def run() -> int:
+            job = Job(step.config, finished, tmp_path / "stopped", step.settings, folder, "")
             (tmp_path / "job").write_bytes(pickle.dumps(job))
             running.append(subprocess.Popen([sys.executable, "-c", CODE, str(tmp_path / "job")]))
             return running[-1].wait()
 
-        assert run("stopped") == -signal.SIGKILL
+        assert run() == -signal.SIGKILL
         at[0] = -1
         first = [body["messages"][-1]["content"] for body in server.seen]
-        assert run("stopped") == 0
+        assert run() == 0
         then = [body["messages"][-1]["content"] for body in server.seen[len(first) :]]
         assert not set(first[:64]) & set(then)
         assert len(set(first) | set(then)) == 153
         assert len(then) == 153 - 64
-        assert run("whole") == 0
+        step.stage.run(Job(step.config, finished, tmp_path / "whole", step.settings, folder, ""))
     names = sorted(path.name for path in (tmp_path / "whole").glob("*.jsonl"))
     assert len(names) == 5
     for name in names:

@@ -239,7 +239,7 @@ def _translator(
     turned: bool = False,
 ) -> "Translator":
     """From the first language to the second; answers are kept in a file. Examples are `turned` to translate back."""
-    from lingraft.ask.kept import Kept
+    from lingraft.ask.kept import BATCH, Kept
     from lingraft.ask.respondents import respondent
     from lingraft.conversations.translate import translator
 
@@ -268,7 +268,10 @@ def _translator(
     else:
         question = translator.instruction(source, target)
         asked = respondent(by, folder)
-    return translator.Asking(Kept(asked, answers) if answers is not None else asked, question)
+    if answers is not None:
+        # All of a batch are waited for: of many requests at once it holds enough that they are not idle.
+        asked = Kept(asked, answers, batch=max(BATCH, 8 * getattr(by, "at_once", 1)))
+    return translator.Asking(asked, question)
 
 
 def _stage(kind: str, config: type[_Translate], makes: str) -> Stage:

@@ -26,8 +26,10 @@ LEAST_CHARACTERS = 10
 """Of a text whose length says something."""
 LEAST_TEXTS, STEADY_CHARACTERS = 30, 40
 """That the usual ratio of lengths is learned from, and how long each has to be."""
-DEVIATIONS, LEAST_FACTOR = 4.0, 1.5
+DEVIATIONS, LEAST_FACTOR = 3.0, 1.5
 """How far from the median ratio a text may be: robust standard deviations, and no less than this factor."""
+TOLD_CHARACTERS = 100
+"""Of the text whose usual ratios the figures tell."""
 
 
 class Bad(Exception):
@@ -45,35 +47,41 @@ class Lengths:
     low: float
     high: float
     median: float | None = None
-    usual_low: float = 0.0
-    usual_high: float = math.inf
-    """For texts of 40 characters and more, where there are 30 of them to learn from."""
+    """What is usual, for texts of 40 characters and more; None where there are not 30 of them to learn from."""
+    spread: float = 0.0
+    """Standard deviation of the logarithm of the ratio, times the square root of the characters of a text."""
 
     @classmethod
     def learn(cls, pairs: Sequence[tuple[str, str]], low: float, high: float) -> "Lengths":
-        """From texts and their translations: the median of the logarithm of the ratio, and the median deviation."""
-        steady = [(text, new) for text, new in pairs if len(text) >= STEADY_CHARACTERS and new]
+        """From texts and their translations, by medians: bad ones among them hardly count."""
+        steady = [(len(text), len(new)) for text, new in pairs if len(text) >= STEADY_CHARACTERS and new]
         if len(steady) < LEAST_TEXTS:
             return cls(low, high)
-        ratios = [math.log(len(new) / len(text)) for text, new in steady]
-        middle = median(ratios)
-        deviation = 1.4826 * median(abs(ratio - middle) for ratio in ratios)  # of a normal distribution
-        reach = max(DEVIATIONS * deviation, math.log(LEAST_FACTOR))
-        return cls(low, high, math.exp(middle), math.exp(middle - reach), math.exp(middle + reach))
+        middle = median(math.log(new / text) for text, new in steady)
+        # Words differ in length, and the more of them there are the more it evens out.
+        deviations = (abs(math.log(new / text) - middle) * math.sqrt(text) for text, new in steady)
+        return cls(low, high, math.exp(middle), 1.4826 * median(deviations))  # the factor is of a normal distribution
+
+    def usual(self, characters: int) -> tuple[float, float]:
+        """The ratios between which a translation of a text of so many characters may be."""
+        if self.median is None or characters < STEADY_CHARACTERS:
+            return self.low, self.high
+        factor = max(math.exp(DEVIATIONS * self.spread / math.sqrt(characters)), LEAST_FACTOR)
+        return max(self.low, self.median / factor), min(self.high, self.median * factor)
 
     def figures(self) -> dict[str, float] | None:
         """What is usual in the data; None where there is too little of it."""
         if self.median is None:
             return None
-        return {"median": self.median, "low": self.usual_low, "high": self.usual_high}
+        low, high = self.usual(TOLD_CHARACTERS)
+        return {"median": self.median, "low_at_100": low, "high_at_100": high}
 
     def check(self, text: str, new: str) -> None:
         """Raises Bad."""
         if len(text) < LEAST_CHARACTERS:
             return
-        ratio = len(new) / len(text)
-        usual = len(text) < STEADY_CHARACTERS or self.usual_low <= ratio <= self.usual_high
-        if not (self.low <= ratio <= self.high and usual):
+        low, high = self.usual(len(text))
+        if not low <= len(new) / len(text) <= high:
             raise Bad(LENGTH, f"{len(text):,} characters became {len(new):,}")
 
 
