@@ -104,10 +104,12 @@ def test_preferences_can_be_the_models_own(folder: Path) -> None:
     recipe = RECIPE[: RECIPE.index("  preferences:")]
     with endpoint(judging) as server:
         judge = json.dumps({"endpoint": server.address, "model": "judge"})
-        recipe += f"  on_policy: {{judge: {judge}, max_new_tokens: 40, held_out: 0, max_bad_share: 1}}\n"
+        recipe += (
+            f"  on_policy: {{judge: {judge}, max_new_tokens: 40, temperature: 0.3, held_out: 0, max_bad_share: 1}}\n"
+        )
         recipe += RECIPE[RECIPE.index("  dpo:") :]
         (folder / "r.yaml").write_text(recipe, encoding="utf-8")
-        figures = carried_out(folder, "sft.lr=2.0e-2", "sft.epochs=20")
+        figures = carried_out(folder, "sft.lr=2.0e-2", "sft.epochs=30")
     became = figures["on_policy"]["on_policy"]["became"]
     assert became["pairs"] >= figures["on_policy"]["streams"]["target"]["train"] >= 1
     assert figures["dpo"]["streams"]["target"]["pairs"] >= 1

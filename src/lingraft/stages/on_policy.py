@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from lingraft.core.asked import NO_EFFECT, AskedSettings, LocalSettings
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.outside import RecordSource, identity
-from lingraft.core.respondents import NO_EFFECT, EndpointSettings, LocalSettings
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage
 
 from .streams import Records, check_records, forecast_records, outside_of_records, run_records
@@ -26,7 +26,7 @@ class OnPolicy(Records):
     prompts: Annotated[str | None, Needs("conversations")] = Field(
         None, description="Its training conversations in the target language are asked up to the last user's turn."
     )
-    judge: EndpointSettings | LocalSettings = Field(description="A model behind an endpoint or in a folder.")
+    judge: AskedSettings = Field(description="A model behind an endpoint or in a folder.")
     items: int | None = Field(None, ge=1, description="At most so many prompts, evenly spread.")
     temperature: float = Field(1.0, gt=0, description="Of the model; two answers are sampled to each prompt.")
     max_new_tokens: int = Field(256, ge=1, description="Of an answer; one that is longer is left out.")
