@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_dpo
-import test_sft
 from safetensors.torch import load_file
-from test_dpo import data as preferences_data  # noqa: F401
-from test_sft import data as conversations_data  # noqa: F401
+from tuning_for_tests import DPO, SFT
 
 from lingraft.train.dpo import dpo
 from lingraft.train.sft import sft
@@ -58,23 +55,23 @@ def together(given: list[tuple[str, tuple[Any, ...]]]) -> list[list[dict[str, An
 def test_two_processes_train_as_one_does(
     tmp_path: Path,
     tiny_base: Path,
-    conversations_data: Path,  # noqa: F811
-    preferences_data: Path,  # noqa: F811
+    said: Path,
+    preferred: Path,
 ) -> None:
-    of_sft = replace(test_sft.SETTINGS, micro_batch_sequences=1, epochs=2)
-    of_dpo = replace(test_dpo.SETTINGS, micro_batch_sequences=1, epochs=2)
+    of_sft = replace(SFT, micro_batch_sequences=1, epochs=2)
+    of_dpo = replace(DPO, micro_batch_sequences=1, epochs=2)
     folders = {name: tmp_path / name for name in ("sft", "dpo", "sft-alone", "dpo-alone")}
     for folder in folders.values():
         folder.mkdir()
     both = together(
         [
-            ("sft", (tiny_base, conversations_data, folders["sft"], of_sft)),
-            ("dpo", (tiny_base, preferences_data, folders["dpo"], of_dpo)),
+            ("sft", (tiny_base, said, folders["sft"], of_sft)),
+            ("dpo", (tiny_base, preferred, folders["dpo"], of_dpo)),
         ]
     )
     alone = [
-        sft(tiny_base, conversations_data, folders["sft-alone"], of_sft),
-        dpo(tiny_base, preferences_data, folders["dpo-alone"], of_dpo),
+        sft(tiny_base, said, folders["sft-alone"], of_sft),
+        dpo(tiny_base, preferred, folders["dpo-alone"], of_dpo),
     ]
     for found, expected, kind in zip(both[0], alone, ("sft", "dpo"), strict=True):
         assert found["processes"] == 2
