@@ -28,7 +28,7 @@ def test_exported_votes_are_read_by_the_panel(tmp_path: Path) -> None:
         state = ballots.vote(annotator, 1, key=f"{given.position:032x}", question=given.question, **said)
     exported = tmp_path / "votes.jsonl"
     exported.write_text("".join(lines(ballots.database)), encoding="utf-8")
-    read = panel.read_votes(exported)
+    read = panel.read_votes(exported).pairs
     assert sorted(read) == sorted(row["id"] for row in rows(12))
     assert {shown for those in read.values() for shown, _ in those} == {frozenset((STRONG, WEAK))}
     assert {better for those in read.values() for _, better in those} <= {STRONG, WEAK, None}
