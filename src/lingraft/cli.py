@@ -12,6 +12,7 @@ from .cli_evaluate import evaluate
 from .cli_judge import app as judge_app
 from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
 from .cli_plan import doctor, plan
+from .cli_study import app as study_app
 from .cli_tokenizer import app as tokenizer_app
 
 if TYPE_CHECKING:
@@ -28,15 +29,18 @@ app = typer.Typer(
 
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(judge_app, name="judge")
+app.add_typer(study_app, name="study")
 
 
 @app.command("ls")
 def list_recipes(store: StoreFolder = DEFAULT_STORE) -> None:
-    """List the shipped recipes and the runs in the store."""
-    from lingraft.core.shipped import recipes
+    """List the shipped recipes and studies, and the runs in the store."""
+    from lingraft.core.shipped import recipes, studies
 
     for name, (_, summary) in recipes().items():
         typer.echo(f"{name:24} {summary}")
+    for name, (_, summary) in studies().items():
+        typer.echo(f"study {name:18} {summary}")
     runs = sorted(path.parent.name for path in (store / "runs").glob("*/run.json"))
     if runs:
         typer.echo(f"\nruns in {store}: {', '.join(runs)}")

@@ -36,6 +36,10 @@ SECONDS_BETWEEN_LOOKS = 0.5
 ENVIRONMENT = {**KEEP_FREED_MEMORY, "TOKENIZERS_PARALLELISM": "true", "TRANSFORMERS_VERBOSITY": "error"}
 
 
+class Crashed(RuntimeError):
+    """A step that ended by a mistake of ours; says where its log is, and how that ends."""
+
+
 def execute(
     recipe: Recipe, steps: Sequence[Step], store: Store, run: Run, screen: Progress, preload: Sequence[str]
 ) -> None:
@@ -49,17 +53,34 @@ def execute(
         server = _fork_server(preload)
         finished: dict[str, Input] = {}
         for step in steps:
-            artifact = store.find(step.stage.kind, step.fingerprint)
-            if artifact is None:
-                with store.lock(step.stage.kind, step.fingerprint):
-                    artifact = store.find(step.stage.kind, step.fingerprint) or _carry_out(
-                        step, recipe, finished, store, run, screen, server
-                    )
-            else:
-                screen.event("reused", step=step.name)
-            finished[step.name] = artifact
-            run.link(step.name, artifact)
+            finished[step.name] = _made(step, recipe, finished, store, run, screen, server)
+            run.link(step.name, finished[step.name])
         run.event("finished", name=run.name)
+
+
+def make(
+    step: Step, recipe: Recipe, inputs: Mapping[str, Input], store: Store, run: Run, preload: Sequence[str]
+) -> Input:
+    """One step alone, given those that it reads: its artifact, made unless it is there."""
+    with _full_disk_told(store.root), _terminated_as_interrupted():
+        return _made(step, recipe, inputs, store, run, Progress(), _fork_server(preload))
+
+
+def _made(
+    step: Step,
+    recipe: Recipe,
+    inputs: Mapping[str, Input],
+    store: Store,
+    run: Run,
+    screen: Progress,
+    server: Any,
+) -> Input:
+    kind, mark = step.stage.kind, step.fingerprint
+    if artifact := store.find(kind, mark):
+        screen.event("reused", step=step.name)
+        return artifact
+    with store.lock(kind, mark):
+        return store.find(kind, mark) or _carry_out(step, recipe, inputs, store, run, screen, server)
 
 
 def _fork_server(preload: Sequence[str]) -> Any:
@@ -172,7 +193,7 @@ def _listen(pipe: Connection, ended: int, step: Step, run: Run, screen: Progress
     return None
 
 
-def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> LingraftError | RuntimeError:
+def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> LingraftError | Crashed:
     """What to say of a step that ended without a result."""
     log = _log(folder)
     if store.free_bytes() < 1 << 20:
@@ -186,7 +207,7 @@ def _died(exitcode: int | None, step: Step, folder: Path, store: Store) -> Lingr
             "Run the same command again: it goes on from where this one stopped.",
         )
     said = log.read_text(errors="replace")[-4000:] if log.exists() else "(nothing)"
-    return RuntimeError(f"step {step.name} failed; its log {log} ends with:\n{said}")
+    return Crashed(f"step {step.name} failed; its log {log} ends with:\n{said}")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from . import yaml_source
 from .errors import RecipeError
 from .registry import did_you_mean
 from .stage import ANYTHING, Settings, Stage, StageConfig
+from .yaml_source import Override
 
 BASE = "base"
 NAME = re.compile(r"[\w-]+")
@@ -52,16 +53,16 @@ class Recipe:
         return yaml_source.write({"base": base, **head, "stages": configs})
 
 
-def load(path: Path, table: Mapping[str, Stage], overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe against the table of stages (kind -> Stage).
+def load(path: Path, table: Mapping[str, Stage], overrides: Sequence[str | Override] = ()) -> Recipe:
+    """Read a recipe against the table of stages (kind -> Stage); an override is `a.b=value`, or its parts.
 
     Raises RecipeError that lists every mistake as `file:line: dotted.key: what is wrong`.
     """
     source = yaml_source.read(path)
-    for assignment in overrides:
-        source.override(assignment, source.data.get("stages") or {})
+    for override in overrides:
+        source.override(yaml_source.assigned(override) if isinstance(override, str) else override)
     yaml_source.fill(source)
-    head = _validate(source, "", _Head, {k: v for k, v in source.data.items() if k not in (BASE, "stages")}, _TOP)
+    head = validate(source, "", _Head, {k: v for k, v in source.data.items() if k not in (BASE, "stages")}, _TOP)
     stages: dict[str, StageConfig | None] = {BASE: _base(source, table[BASE])}
     written = source.data.get("stages")
     if not isinstance(written, dict) or not written:
@@ -103,7 +104,7 @@ _TOP = ("base", "language", "replay", "seed", "stages")
 def _base(source: yaml_source.Source, stage: Stage) -> StageConfig | None:
     values = source.data.get(BASE)
     if isinstance(values, dict):
-        return _validate(source, BASE, stage.config, {"kind": BASE, **values})
+        return validate(source, BASE, stage.config, {"kind": BASE, **values})
     source.mistake(BASE, "a recipe needs a base: {model: folder or hub id} or {architecture: ...}.")
     return None
 
@@ -124,16 +125,17 @@ def _stage(source: yaml_source.Source, name: str, values: Any, table: Mapping[st
         written = f"{key}.kind" if "kind" in values else key
         source.mistake(written, f'there is no stage of the kind "{kind}". {hint} Another name needs `kind:`.')
         return None
-    return _validate(source, key, table[kind].config, {**values, "kind": kind})
+    return validate(source, key, table[kind].config, {**values, "kind": kind})
 
 
-def _validate(
+def validate(
     source: yaml_source.Source,
     key: str,
     model: type[BaseModel],
     values: dict[str, Any],
     known: Sequence[str] | None = None,
 ) -> Any:
+    """The values as the model; None where they are wrong, each mistake told in the source."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -96,6 +96,11 @@ class Screen(Progress):
             self._console.print(f"[green]✓[/green] {step} [dim]{duration(float(str(values['seconds'])))}[/dim]")
         elif kind == "reused":
             self._console.print(f"[green]✓[/green] {step} [dim]done before[/dim]")
+        elif kind == "cell":
+            self._console.print(f"[bold cyan]{values['cell']}[/bold cyan]", highlight=False)
+        elif kind == "cell failed":
+            self._console.print(f"[red]✗[/red] {step} [dim]failed; the other cells go on[/dim]")
+            self._console.print(Text(str(values["why"])), soft_wrap=True)
 
     def _clear(self) -> None:
         for task in self._bars.tasks:

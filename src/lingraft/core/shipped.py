@@ -1,4 +1,4 @@
-"""Recipes that come with the package."""
+"""Recipes and studies that come with the package."""
 
 import re
 from pathlib import Path
@@ -12,21 +12,37 @@ PACKAGE = Path(__file__).parents[1]
 
 def recipes() -> dict[str, tuple[Path, str]]:
     """Every shipped recipe by name: its file and the first line of its comment."""
-    # In a checkout the recipes stand at the top; a wheel carries them inside the package.
-    folder = next(place for place in (PACKAGE / "recipes", PACKAGE.parents[1] / "recipes") if place.is_dir())
-    files = {path.stem: path for path in sorted((PACKAGE / "starter").glob("*.yaml"), key=lambda path: path.stem)}
-    files |= {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.yaml"))}
-    return {name: (path, _summary(path)) for name, path in files.items()}
+    starter = {path.stem: path for path in sorted((PACKAGE / "starter").glob("*.yaml"), key=lambda path: path.stem)}
+    return {name: (path, _summary(path)) for name, path in (starter | _below("recipes")).items()}
+
+
+def studies() -> dict[str, tuple[Path, str]]:
+    """Every shipped study by name: its file and the first line of its comment."""
+    return {name: (path, _summary(path)) for name, path in _below("studies").items()}
 
 
 def find(name: str) -> Path:
     """The file of a recipe given by its path or its shipped name."""
+    return _find(name, "recipe", recipes())
+
+
+def find_study(name: str) -> Path:
+    """The file of a study given by its path or its shipped name."""
+    return _find(name, "study", studies())
+
+
+def _below(name: str) -> dict[str, Path]:
+    # In a checkout the folder stands at the top; a wheel carries it inside the package.
+    folder = next(place for place in (PACKAGE / name, PACKAGE.parents[1] / name) if place.is_dir())
+    return {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def _find(name: str, what: str, known: dict[str, tuple[Path, str]]) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         return path
-    known = recipes()
     if name not in known:
-        raise RecipeError(f'there is no recipe file or shipped recipe "{name}".', remedy=did_you_mean(name, known))
+        raise RecipeError(f'there is no {what} file or shipped {what} "{name}".', remedy=did_you_mean(name, known))
     return known[name][0]
 
 

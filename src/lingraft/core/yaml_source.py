@@ -15,6 +15,16 @@ from .errors import RecipeError
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
+@dataclass(frozen=True)
+class Override:
+    """A value that takes the place of what a recipe says: `pretrain.lr` for a stage, `seed` for the recipe."""
+
+    key: str
+    value: Any
+    where: str
+    """The place that a mistake in it is told with."""
+
+
 @dataclass
 class Source:
     """A YAML file as plain data, and where each dotted key stands: `file:line`, or the override that set it."""
@@ -34,52 +44,57 @@ class Source:
         """Remember `file:line: dotted.key: what`."""
         self.mistakes.append(f"{self.place(key)}: {key}: {what}" if key else f"{self.place(key)}: {what}")
 
-    def override(self, assignment: str, known_stages: dict[str, Any]) -> None:
-        """Set one value from the command line: `seed=3`, or `pretrain.lr=1e-4` for a stage of the recipe."""
-        dotted, equals, text = assignment.partition("=")
-        keys = dotted.split(".")
-        if not equals or not all(keys):
-            raise RecipeError(f'the override "{assignment}" is not of the form a.b=value.', where="-s")
-        if keys[0] in known_stages:
+    def override(self, override: Override) -> None:
+        """Set one value of a recipe; a whole stage set to null is left out."""
+        keys, where = override.key.split("."), override.where
+        if keys[0] in (self.data.get("stages") or {}):
             keys.insert(0, "stages")
-        where = f"-s {assignment}"
-        scratch = Source(Path(where), {})
-        given = _plain(_parse(text, where), "", scratch)
-        self.mistakes += scratch.mistakes
         dotted_keys = [".".join(keys[: depth + 1]) for depth in range(len(keys))]
         self.places = {k: v for k, v in self.places.items() if not k.startswith(f"{dotted_keys[-1]}.")}
         place: Any = self.data
+        if keys[0] == "stages" and len(keys) == 2 and override.value is None:
+            del place["stages"][keys[1]]
+            return
         for key, dotted_key in zip(keys, dotted_keys, strict=True):
             index: Any = int(key) if isinstance(place, list) and key.isdigit() else key
             if not isinstance(place, dict) and not (isinstance(index, int) and index < len(place)):
-                raise RecipeError(f'"{dotted}" does not lead to a value of the recipe.', where=where)
+                raise RecipeError(f'"{override.key}" does not lead to a value of the recipe.', where=where)
             last = dotted_key == dotted_keys[-1]
             if last or (isinstance(place, dict) and place.get(index) is None):
-                place[index] = given if last else {}
+                place[index] = override.value if last else {}
                 self.places[dotted_key] = where
             place = place[index]
 
 
-def read(path: Path) -> Source:
+def assigned(assignment: str) -> Override:
+    """An override as the command line has it: `seed=3`, `pretrain.lr=1e-4`."""
+    dotted, equals, text = assignment.partition("=")
+    if not equals or not all(dotted.split(".")):
+        raise RecipeError(f'the override "{assignment}" is not of the form a.b=value.', where="-s")
+    where = f"-s {assignment}"
+    return Override(dotted, value(text, where), where)
+
+
+def read(path: Path, what: str = "recipe") -> Source:
     """The file as plain data with its lines. Raises RecipeError when it cannot be read or is no YAML mapping."""
-    tree = _parse(read_text(path), str(path))
+    tree = _parse(read_text(path, what), str(path))
     if not isinstance(tree, CommentedMap):
-        raise RecipeError("a recipe is a mapping of keys to values.", where=path)
+        raise RecipeError(f"a {what} is a mapping of keys to values.", where=path)
     source = Source(path, {})
     source.data = _plain(tree, "", source)
     return source
 
 
-def read_text(path: Path) -> str:
-    """The text of a recipe file. Raises RecipeError when it cannot be read or is not UTF-8."""
+def read_text(path: Path, what: str = "recipe") -> str:
+    """The text of a recipe or study. Raises RecipeError when it cannot be read or is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise RecipeError(
-            f"the recipe cannot be read: {error.strerror}.", where=path, remedy="lingraft ls shows the shipped ones."
+            f"the {what} cannot be read: {error.strerror}.", where=path, remedy="lingraft ls shows the shipped ones."
         ) from error
     except UnicodeDecodeError as error:
-        raise RecipeError(f"the recipe is not UTF-8 ({error.reason} at byte {error.start}).", where=path) from error
+        raise RecipeError(f"the {what} is not UTF-8 ({error.reason} at byte {error.start}).", where=path) from error
 
 
 def fill(source: Source) -> None:

@@ -1,0 +1,162 @@
+"""What a study measures: the way to a figure in the artifacts, such as `evaluate.bits[model=pretrain].bits_per_byte`."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .registry import did_you_mean
+
+EVERY = "[]"
+_PART = re.compile(r"([\w-]+)((?:\[[^\[\]]*\])*)(?:\.(?=.)|$)")
+_WRITTEN_SO = (
+    "a figure is written step.key[model=name].key: after the name of a step its keys; [key=value, ...] and [-1] choose "
+    "from a list, [] takes every entry of it"
+)
+
+Part = str | int | tuple[tuple[str, str], ...]
+
+
+class Absent(LookupError):
+    """Figures in which there is no such thing; says what there is."""
+
+
+class Measure(BaseModel):
+    """One figure of every cell, or with `[]` a curve."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    figure: Annotated[str, Field(description="evaluate.bits[model=pretrain, stream=target].bits_per_byte")]
+    over: str = Field("bytes", description="Of a curve: what stands on the horizontal axis, beside the figure.")
+    unit: str = ""
+    better: Literal["lower", "higher"] | None = None
+    items: str = Field(
+        "",
+        description="What the artifact's own interval is over (`low` and `high` beside the figure): documents, items.",
+    )
+
+    @field_validator("figure")
+    @classmethod
+    def _readable(cls, figure: str) -> str:
+        step, *parts = parse(figure)
+        if not isinstance(step, str) or not parts or parts.count(EVERY) > 1:
+            raise ValueError(_WRITTEN_SO)
+        return figure
+
+    @property
+    def step(self) -> str:
+        """The name of the step whose figure it is."""
+        return self.figure.partition(".")[0]
+
+    @property
+    def is_curve(self) -> bool:
+        """Whether it is a list of points."""
+        return EVERY in parse(self.figure)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A figure with the ends of the interval that the artifact gives it over its items, where it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+def parse(figure: str) -> list[Part]:
+    """The parts of a way: keys, places in a list, and choices from one. Raises ValueError when it is no way."""
+    parts: list[Part] = []
+    end = 0
+    while end < len(figure):
+        found = _PART.match(figure, end)
+        if not found:
+            raise ValueError(_WRITTEN_SO)
+        parts.append(found[1])
+        parts += [_choice(inner) for inner in re.findall(r"\[([^\]]*)\]", found[2])]
+        end = found.end()
+    return parts
+
+
+def read(measure: Measure, figures: Mapping[str, Any]) -> Value:
+    """The figure among the figures of its step. Raises Absent."""
+    parts = parse(measure.figure)[1:]
+    holder = _follow(figures, parts[:-1], measure.step)
+    value = _number(_follow(holder, parts[-1:], measure.step), measure.figure)
+    if not measure.items:
+        return Value(value)
+    if not isinstance(holder, Mapping) or None in (holder.get("low"), holder.get("high")):
+        raise Absent(f"beside {measure.figure} there is no interval over {measure.items}: no low and high")
+    return Value(value, holder["low"], holder["high"])
+
+
+def read_curve(measure: Measure, figures: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """The points of a curve, x and y. Raises Absent."""
+    parts = parse(measure.figure)[1:]
+    at = parts.index(EVERY)
+    entries = _follow(figures, parts[:at], measure.step)
+    if not isinstance(entries, list):
+        raise Absent(f"{measure.figure.partition('[]')[0]} is no list")
+    return [
+        (
+            _number(_follow(entry, parse(measure.over), measure.step), measure.over),
+            _number(_follow(entry, parts[at + 1 :], measure.step), measure.figure),
+        )
+        for entry in entries
+    ]
+
+
+def _choice(inner: str) -> Part:
+    if not inner:
+        return EVERY
+    if re.fullmatch(r"-?\d+", inner):
+        return int(inner)
+    pairs = [pair.partition("=") for pair in inner.split(",")]
+    if not all(key.strip() and equals and value.strip() for key, equals, value in pairs):
+        raise ValueError(_WRITTEN_SO)
+    return tuple((key.strip(), value.strip()) for key, _, value in pairs)
+
+
+def _follow(place: Any, parts: Iterable[Part], way: str) -> Any:
+    for part in parts:
+        if isinstance(part, str):
+            if not isinstance(place, Mapping) or part not in place:
+                known = did_you_mean(part, place) if isinstance(place, Mapping) and place else "It has no keys."
+                raise Absent(f'there is no "{part}" in {way}. {known}')
+            way = f"{way}.{part}"
+            place = place[part]
+            continue
+        if not isinstance(place, list):
+            raise Absent(f"{way} is no list")
+        if isinstance(part, int):
+            if not -len(place) <= part < len(place):
+                raise Absent(f"{way} has {len(place)} entries, and no [{part}]")
+            place = place[part]
+        else:
+            place = _only(place, part, way)
+    return place
+
+
+def _only(entries: list[Any], wanted: tuple[tuple[str, str], ...], way: str) -> Any:
+    found = [
+        entry
+        for entry in entries
+        if isinstance(entry, Mapping) and all(str(entry.get(key)) == value for key, value in wanted)
+    ]
+    if len(found) != 1:
+        written = ", ".join(f"{key}={value}" for key, value in wanted)
+        keys = [key for key, _ in wanted]
+        there = dict.fromkeys(
+            ", ".join(f"{key}={entry.get(key)}" for key in keys) for entry in entries if isinstance(entry, Mapping)
+        )
+        known = f" There are: {'; '.join(there)}." if not found else " Add a key that tells them apart."
+        raise Absent(f"{len(found) or 'none'} of the {len(entries)} entries of {way} have {written}.{known}")
+    return found[0]
+
+
+def _number(value: Any, figure: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Absent(f"{figure} is no number (it is {str(value)[:40]})")
+    return value

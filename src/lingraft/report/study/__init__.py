@@ -1,0 +1,1 @@
+"""A study's results: statistics over seeds, tables, figures and the generated page."""
