@@ -1,4 +1,4 @@
-"""What a study measures: the way to a figure in the artifacts, such as `evaluate.bits[model=pretrain].bits_per_byte`."""
+"""What a study measures: the way to a figure in the artifacts, `evaluate.bits[model=pretrain].bits_per_byte`."""
 
 import math
 import re

@@ -44,6 +44,7 @@ class _Head(BaseModel):
 
     question: str
     recipe: Annotated[str, Field(description="Its path, from the folder of the study, or its shipped name.")]
+    set: Annotated[dict[str, Any], Field(description="Settings of every cell: {pretrain.lr: 1.0e-4}.")] = {}
     axes: Annotated[dict[str, Any], Field(min_length=1)]
     seeds: Annotated[list[int], Field(min_length=1)] = [1, 2, 3]
     measure: Annotated[dict[str, Measure], Field(min_length=1)]
@@ -94,9 +95,10 @@ class Study:
 
 @dataclass
 class _Axes:
-    """The axes as they are written: the overrides of every label."""
+    """The axes as they are written: the overrides of every label, and those of every cell."""
 
     source: Source
+    of_all: list[Override]
     overrides: dict[str, dict[str, list[Override]]] = field(default_factory=dict)
 
     def read(self, name: str, values: Any) -> None:
@@ -131,13 +133,13 @@ class _Axes:
                 labels[label_of(value)] = [Override(name, value, self.source.place(f"{key}.{place}"))]
 
     def check(self) -> None:
-        """No two axes set the same key, and labels can be told apart in the names of runs."""
-        setters: dict[str, str] = {}
+        """No key is set twice, and labels can be told apart in the names of runs."""
+        setters = {override.key: "set" for override in self.of_all}
         for name, labels in self.overrides.items():
             for dotted in dict.fromkeys(override.key for given in labels.values() for override in given):
                 if dotted in setters:
-                    self.source.mistake(f"axes.{name}", f"{dotted} is set by the axis {setters[dotted]} too.")
-                setters[dotted] = name
+                    self.source.mistake(f"axes.{name}", f"{dotted} is set by {setters[dotted]} too.")
+                setters[dotted] = f"the axis {name}"
             short: dict[str, str] = {}
             for label in labels:
                 if short.setdefault(_short(label), label) != label:
@@ -174,7 +176,7 @@ def load(path: Path, table: Mapping[str, Stage]) -> Study:
     head: _Head | None = validate(source, "", _Head, values)
     if head is None:
         raise RecipeError("\n".join(source.mistakes))
-    axes = _Axes(source)
+    axes = _Axes(source, [Override(key, value, source.place(f"set.{key}")) for key, value in head.set.items()])
     for name, written in head.axes.items():
         axes.read(name, written)
     axes.check()
@@ -262,8 +264,8 @@ def _cells(
         here = {**named, SEED: str(seed)}
         if any(all(here.get(axis) == label for axis, label in combination.items()) for combination in skipped):
             continue
-        overrides = [override for axis, label in named.items() for override in axes.overrides[axis][label]]
-        overrides.append(Override(SEED, seed, source.place("seeds")))
+        varied = [override for axis, label in named.items() for override in axes.overrides[axis][label]]
+        overrides = [*axes.of_all, *varied, Override(SEED, seed, source.place("seeds"))]
         run = ".".join([name, *(_short(label) for label in labels), str(seed)])
         try:
             yield Cell(named, seed, run, load_recipe(recipe, table, overrides))

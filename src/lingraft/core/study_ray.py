@@ -1,4 +1,4 @@
-"""Carries out the cells of a study on a Ray cluster whose nodes share the store's file system: a task for every step."""
+"""Carries out the cells of a study on a Ray cluster whose nodes share the store's file system, a task a step."""
 
 import os
 from collections.abc import Mapping, Sequence

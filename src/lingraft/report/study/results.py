@@ -43,13 +43,11 @@ def collect(
 ) -> dict[str, Any]:
     """The figures of all cells, with means and intervals over seeds and differences paired by seed.
 
-    Raises RecipeError for a measure that no finished cell has, and for conclusions where nothing has run.
+    Raises RecipeError for a measure that is in no finished cell that has its step.
     """
     cells = [_read(one, store, failures) for one in planned]
     by_row = [[cell for cell in cells if cell.planned.cell.labels == labels] for labels in study.rows()]
     found, mistakes = _figures(study, cells)
-    if study.saw and not any(cell.artifacts for cell in cells):
-        mistakes.append("saw: it tells what came out, and no cell has run. Take it away until there are results.")
     if mistakes:
         raise RecipeError("\n".join(f"{study.path}: {mistake}" for mistake in mistakes))
     rows = [_row(study, labels, of_row, found) for labels, of_row in zip(study.rows(), by_row, strict=True)]
@@ -73,7 +71,8 @@ def _read(planned: Planned, store: Store, failures: Mapping[str, Failure]) -> _C
     failure = failures.get(planned.cell.run)
     why = ""
     if len(finished) < len(read):
-        why = f"failed at {failure.step}: {failure.why}" if failure else "not run" if not finished else "not run to its end"
+        why = "have not run to their end" if finished else "have not run"
+        why = f"failed at {failure.step}: {failure.why}" if failure else why
     return _Cell(planned, finished, why)
 
 
@@ -188,7 +187,9 @@ def _conditions(cells: Sequence[_Cell]) -> dict[str, Any]:
         ),
         "texts": each(
             {
-                stream: {part: {key: text[part][key] for key in ("documents", "bytes")} for part in ("train", "held_out")}
+                stream: {
+                    part: {key: text[part][key] for key in ("documents", "bytes")} for part in ("train", "held_out")
+                }
                 for stream, text in found.items()
             }
             for found in streams
