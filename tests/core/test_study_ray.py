@@ -1,0 +1,68 @@
+"""Studies on a Ray cluster: a local one with two workers."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from stages_for_tests import TABLE
+from test_study import PACKAGES, STUDY, planned, write
+
+from lingraft.core import study_ray
+from lingraft.core.artifact import Store
+from lingraft.core.errors import RecipeError
+from lingraft.core.progress import Progress
+from lingraft.core.run import Run
+from lingraft.core.study import load
+from lingraft.core.study_run import Failures
+
+RUN = """
+import sys
+from pathlib import Path
+import ray
+from test_study_ray import carry_out
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+carry_out(Path(sys.argv[1]))
+"""
+
+
+def carry_out(folder: Path) -> None:
+    store = Store(folder / "store")
+    study_ray.execute_cells(planned(folder), store, Failures(store, "study"), Progress(), ())
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'lingraft[ray]'")
+def test_steps_are_tasks_of_a_cluster(tmp_path: Path) -> None:
+    text = STUDY.replace("[false, true]", "[false]").replace("nothing, summary: null", "refuse")
+    path = write(tmp_path, text)
+    command = subprocess.run(
+        [sys.executable, "-c", RUN, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": PACKAGES},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert command.returncode == 0, command.stderr
+    assert [one.state for one in planned(tmp_path)] == ["done", "resume"] * 2
+    store = Store(tmp_path / "store")
+    failed = Failures(store, "study").read()
+    assert {name: failure.step for name, failure in failed.items()} == {
+        "study.false.other.1": "count",
+        "study.false.other.2": "count",
+    }
+    assert failed["study.false.other.1"].why == "words.txt:3: the words are no words.\n  Write words."
+    for cell in load(path, TABLE).cells:
+        artifacts = dict(Run(store, cell.run).artifacts())
+        assert artifacts["words"].figures["seed"] == cell.seed
+        assert (Run(store, cell.run).folder / "words").is_symlink()
+    made = sorted((tmp_path / "store" / "artifacts" / "words").glob("*/artifact.json"))
+    assert len(made) == 2
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")
+def test_a_missing_ray_is_told(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(RecipeError, match=r"the engine ray needs the package ray.*\n  pip install 'lingraft\[ray\]'"):
+        carry_out(tmp_path)
