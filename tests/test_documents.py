@@ -65,3 +65,13 @@ def test_generated_pages_are_what_the_code_says(name: str) -> None:
     page = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))["page"]
     if (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") != page():
         pytest.fail(f"docs/{name}.md is not up to date: run python docs/{name}_page.py")
+
+
+def test_study_pages_are_what_the_records_say(tmp_path: Path) -> None:
+    runpy.run_path(str(ROOT / "docs" / "studies_page.py"))["write"](tmp_path)
+    written = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
+    there = sorted(path.relative_to(ROOT / "docs" / "studies") for path in (ROOT / "docs" / "studies").rglob("*.*"))
+    assert written == there
+    for path in written:
+        if (ROOT / "docs" / "studies" / path).read_bytes() != (tmp_path / path).read_bytes():
+            pytest.fail(f"docs/studies/{path} is not up to date: run python docs/studies_page.py")

@@ -99,7 +99,7 @@ def show(
             kept.make(page)
             results_file = page / f"{loaded.name}.json"
             write_json(results_file, results)
-            typer.echo(f"page: {study_page.write(loaded, results, page, results_file)}")
+            typer.echo(f"page: {study_page.write(loaded, results, page, results_file.name)}")
             return
     if as_json:
         typer.echo(json.dumps(results, ensure_ascii=False, indent=1))

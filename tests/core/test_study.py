@@ -231,9 +231,7 @@ def test_a_killed_study_goes_on(tmp_path: Path) -> None:
     small = STUDY.replace("[false, true]", "[false]").replace("[1, 2]", "[1]")
     write(tmp_path, small.replace("nothing, summary: null", "hang"))
     os.mkfifo(tmp_path / "pid")
-    command = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(tmp_path)], env={**os.environ, "PYTHONPATH": PACKAGES}
-    )
+    command = subprocess.Popen([sys.executable, "-c", RUN, str(tmp_path)], env={**os.environ, "PYTHONPATH": PACKAGES})
     (tmp_path / "pid").read_text(encoding="utf-8")
     command.send_signal(signal.SIGKILL)
     command.wait(timeout=60)
@@ -243,7 +241,10 @@ def test_a_killed_study_goes_on(tmp_path: Path) -> None:
     write(tmp_path, small)
     said = Said()
     assert carry_out(tmp_path, said) == {}
-    assert said.lines[:5] == ["cell study.false.plain.1", *(f"reused {n}" for n in ("base", "words", "count", "summary"))]
+    assert said.lines[:5] == [
+        "cell study.false.plain.1",
+        *(f"reused {n}" for n in ("base", "words", "count", "summary")),
+    ]
     assert {one.state for one in planned(tmp_path)} == {"done"}
 
 

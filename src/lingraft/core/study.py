@@ -288,4 +288,4 @@ def _check_cells(source: Source, cells: Sequence[Cell], head: _Head, against: Ma
 
 def _short(label: str) -> str:
     """A label as a part of a file's name."""
-    return re.sub(r"[^\w-]+", "_", label)
+    return re.sub(r"[^\w-]+", "_", label).strip("_")
