@@ -40,6 +40,7 @@ def test_steps_are_tasks_of_a_cluster(tmp_path: Path) -> None:
     command = subprocess.run(
         [sys.executable, "-c", RUN, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": PACKAGES},
+        check=False,
         capture_output=True,
         text=True,
         timeout=240,

@@ -1,4 +1,4 @@
-"""What the artifacts of a study say: figures, tables, page. The artifacts are made here, with figures that are known."""
+"""What the artifacts of a study say: figures, tables, page; of artifacts that are made here with known figures."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -43,7 +43,9 @@ def figures_of(cell: Cell, kind: str) -> dict[str, Any]:
         "count": {
             "bits": [{"model": "a", "bits_per_byte": bits, "low": bits - 0.1, "high": bits + 0.1}],
             "curve": [{"bytes": 0, "bits": 4.0 + cell.seed}, {"bytes": 1000 + cell.seed, "bits": bits}],
-            **{"bytes": 1000 + 100 * (cell.labels["words.shout"] == "true"), "tokens": 250, "flops": 1e12},
+            "bytes": 1000 + 100 * (cell.labels["words.shout"] == "true"),
+            "tokens": 250,
+            "flops": 1e12,
         },
         "summary": {},
     }[kind]
