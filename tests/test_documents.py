@@ -67,7 +67,8 @@ def test_generated_pages_are_what_the_code_says(name: str) -> None:
         pytest.fail(f"docs/{name}.md is not up to date: run python docs/{name}_page.py")
 
 
-def test_study_pages_are_what_the_records_say(tmp_path: Path) -> None:
+def test_study_pages_are_what_the_records_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINGRAFT_DATA", "data")
     runpy.run_path(str(ROOT / "docs" / "studies_page.py"))["write"](tmp_path)
     written = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
     there = sorted(path.relative_to(ROOT / "docs" / "studies") for path in (ROOT / "docs" / "studies").rglob("*.*"))

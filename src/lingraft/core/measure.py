@@ -41,8 +41,8 @@ class Measure(BaseModel):
     @field_validator("figure")
     @classmethod
     def _readable(cls, figure: str) -> str:
-        step, *parts = parse(figure)
-        if not isinstance(step, str) or not parts or parts.count(EVERY) > 1:
+        parts = parse(figure)
+        if len(parts) < 2 or not isinstance(parts[1], str) or parts.count(EVERY) > 1:
             raise ValueError(_WRITTEN_SO)
         return figure
 
@@ -82,9 +82,8 @@ def parse(figure: str) -> list[Part]:
 
 def read(measure: Measure, figures: Mapping[str, Any]) -> Value:
     """The figure among the figures of its step. Raises Absent."""
-    parts = parse(measure.figure)[1:]
-    holder = _follow(figures, parts[:-1], measure.step)
-    value = _number(_follow(holder, parts[-1:], measure.step), measure.figure)
+    holder, found = _follow(figures, parse(measure.figure)[1:], measure.step)
+    value = _number(found, measure.figure)
     if not measure.items:
         return Value(value)
     if not isinstance(holder, Mapping) or None in (holder.get("low"), holder.get("high")):
@@ -96,13 +95,13 @@ def read_curve(measure: Measure, figures: Mapping[str, Any]) -> list[tuple[float
     """The points of a curve, x and y. Raises Absent."""
     parts = parse(measure.figure)[1:]
     at = parts.index(EVERY)
-    entries = _follow(figures, parts[:at], measure.step)
+    _, entries = _follow(figures, parts[:at], measure.step)
     if not isinstance(entries, list):
         raise Absent(f"{measure.figure.partition('[]')[0]} is no list")
     return [
         (
-            _number(_follow(entry, parse(measure.over), measure.step), measure.over),
-            _number(_follow(entry, parts[at + 1 :], measure.step), measure.figure),
+            _number(_follow(entry, parse(measure.over), "a point")[1], measure.over),
+            _number(_follow(entry, parts[at + 1 :], "a point")[1], measure.figure),
         )
         for entry in entries
     ]
@@ -119,8 +118,11 @@ def _choice(inner: str) -> Part:
     return tuple((key.strip(), value.strip()) for key, _, value in pairs)
 
 
-def _follow(place: Any, parts: Iterable[Part], way: str) -> Any:
+def _follow(place: Any, parts: Iterable[Part], way: str) -> tuple[Any, Any]:
+    """What is at the end of a way, and before it what that stands in."""
+    holder = None
     for part in parts:
+        holder = place
         if isinstance(part, str):
             if not isinstance(place, Mapping) or part not in place:
                 known = did_you_mean(part, place) if isinstance(place, Mapping) and place else "It has no keys."
@@ -136,7 +138,7 @@ def _follow(place: Any, parts: Iterable[Part], way: str) -> Any:
             place = place[part]
         else:
             place = _only(place, part, way)
-    return place
+    return holder, place
 
 
 def _only(entries: list[Any], wanted: tuple[tuple[str, str], ...], way: str) -> Any:
