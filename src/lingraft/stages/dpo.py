@@ -9,8 +9,8 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage
 
 from .base import describe, origin
-from .sft import BYTES_PER_TOKEN, check_mix, check_template, outside
-from .training_keys import WITHOUT_EFFECT, Training, check_training, settings_of
+from .sft import check_mix, check_template, outside, shown_tokens
+from .training_keys import WITHOUT_EFFECT, Training, check_training, expected_seconds, settings_of
 
 
 class Dpo(Training):
@@ -79,18 +79,17 @@ def forecast(context: Check) -> Forecast:
     """Six FLOPs a token and weight, and two for the log-probabilities of what the model was."""
     config = context.config
     model, data = context.figures[config.model], context.figures[config.data]
-    first = next(stream for stream in ("target", "replay") if config.mix.get(stream))
-    shown = data["streams"].get(first, {}).get("bytes", 0) * config.epochs / config.mix[first]
-    tokens = max(1.0, shown / BYTES_PER_TOKEN)
-    flops = 8.0 * (model.get("parameters") or 0) * tokens
+    parameters = model.get("parameters") or 0
+    tokens = shown_tokens(config, data)
+    flops = None if tokens is None else 8.0 * parameters * tokens
     return Forecast(
         reads="model, preferences",
         writes="a model folder",
         tokens=tokens,
         flops=flops,
-        memory_bytes=1e9 + 16 * (model.get("parameters") or 0),
+        memory_bytes=1e9 + 16 * parameters,
         disk_bytes=3 * (model.get("weight_bytes") or 0),
-        seconds=20 + flops / 2e10,
+        seconds=None if flops is None else 20 + expected_seconds(context, flops, parameters),
         figures=model,
     )
 

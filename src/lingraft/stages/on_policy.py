@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ class OnPolicy(Records):
     """Whose answers, to which prompts, and who judges."""
 
     kind: Literal["on_policy"] = "on_policy"
+    without_sources: ClassVar[bool] = True
     target: list[RecordSource] = Field([], description="Given pairs in the language to graft, beside the model's own.")
     model: Annotated[str | None, Needs("model")] = None
     prompts: Annotated[str | None, Needs("conversations")] = Field(

@@ -10,7 +10,7 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage
 
 from .base import describe, origin
-from .training_keys import WITHOUT_EFFECT, Training, check_training, settings_of
+from .training_keys import WITHOUT_EFFECT, Training, check_training, expected_seconds, settings_of
 
 BYTES_PER_TOKEN = 3.5
 MAKE_TARGET = ("translate", "translate_preferences", "on_policy")
@@ -113,24 +113,26 @@ def forecast(context: Check) -> Forecast:
     """Six FLOPs a token and weight; tokens from the bytes of the conversations."""
     config = context.config
     model, data = context.figures[config.model], context.figures[config.data]
-    tokens = _tokens(config, data)
-    flops = 6.0 * (model.get("parameters") or 0) * tokens
+    parameters = model.get("parameters") or 0
+    tokens = shown_tokens(config, data)
+    flops = None if tokens is None else 6.0 * parameters * tokens
     return Forecast(
         reads="model, conversations",
         writes="a model folder",
         tokens=tokens,
         flops=flops,
-        memory_bytes=1e9 + 16 * (model.get("parameters") or 0),
+        memory_bytes=1e9 + 16 * parameters,
         disk_bytes=3 * (model.get("weight_bytes") or 0),
-        seconds=20 + flops / 2e10,
+        seconds=None if flops is None else 20 + expected_seconds(context, flops, parameters),
         figures=model,
     )
 
 
-def _tokens(config: Sft, data: Any) -> float:
+def shown_tokens(config: Any, data: Any) -> float | None:
+    """Those that a fine-tuning sees; None where the size of its data is not known before."""
     first = next(stream for stream in ("target", "replay") if config.mix.get(stream))
     shown = data["streams"].get(first, {}).get("bytes", 0) * config.epochs / config.mix[first]
-    return max(1.0, shown / BYTES_PER_TOKEN)
+    return shown / BYTES_PER_TOKEN if shown else None
 
 
 def run(job: Job) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lingraft.core import machine
+from lingraft.core.devices import expected_share
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, StageConfig
 
@@ -119,6 +120,19 @@ class Training(StageConfig):
 
 
 WITHOUT_EFFECT = frozenset({"checkpoint_minutes", "track", "energy"})
+
+
+PROCESSOR_FLOPS = 2e10
+"""That a fine-tuning reaches a second on a processor."""
+
+
+def expected_seconds(context: Check, flops: float, parameters: float) -> float:
+    """Of a fine-tuning: on the devices that it is planned for, else on a processor."""
+    target = context.target
+    if target is None:
+        return flops / PROCESSOR_FLOPS
+    device = target.device
+    return flops / (expected_share(device, parameters) * device.flops_per_second * target.num_devices)
 
 
 def check_training(context: Check) -> None:
