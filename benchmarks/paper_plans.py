@@ -2,8 +2,8 @@
 
     python benchmarks/paper_plans.py [--only NAME]
 
-Neither weights nor texts nor a network are needed: of a base its config is enough, and those of the three bases are what
-transformers documents as their defaults ("a similar configuration to that of the LLaMA-7B", Mistral-7B-v0.1,
+Neither weights nor texts nor a network are needed: of a base its config is enough, and those of the bases are what
+transformers documents as its defaults ("a similar configuration to that of the LLaMA-7B", Mistral-7B-v0.1,
 Mixtral-8x7B). Writes benchmarks/results/systems/plans.json.
 """
 
@@ -11,49 +11,47 @@ import argparse
 import os
 import tempfile
 from pathlib import Path
-
-CACHE = tempfile.TemporaryDirectory()
-os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_CACHE=CACHE.name)
-os.environ.setdefault("LINGRAFT_DATA", str(Path(CACHE.name) / "no-texts"))
+from typing import Any
 
 from record import record
-from transformers import LlamaConfig, MistralConfig, MixtralConfig, PretrainedConfig
 
 from lingraft.core.devices import DEVICES, Target
 from lingraft.core.plan import load_and_plan
 from lingraft.core.training_table import kilowatt_hours
 from lingraft.stages import table
 
-CONFIGS: dict[str, PretrainedConfig] = {
-    "huggyllama/llama-7b": LlamaConfig(dtype="bfloat16"),
-    "meta-llama/Llama-2-7b-hf": LlamaConfig(max_position_embeddings=4096, dtype="bfloat16"),
-    "mistralai/Mistral-7B-v0.1": MistralConfig(dtype="bfloat16"),
-    "mistralai/Mixtral-8x7B-v0.1": MixtralConfig(dtype="bfloat16"),
-}
-EIGHT = ("h100", 8)
+EIGHT = ("h100", 8, ())
 HARDWARE = {
-    # What SambaLingo and Beyond English were trained on is not published; A100 are ours, beside the H100 of all.
-    "paper/sambalingo-hungarian": (EIGHT, ("a100-80gb", 64)),
-    "paper/beyond-english": (EIGHT, ("a100-80gb", 8)),
-    "paper/design-choices-hindi": (EIGHT, ("a40", 4)),
-    "paper/curie-polish": (("h100", 8), ("rtx-6000-ada", 1), ("rtx-4090", 1)),
-    "paper/chinese-mixtral": (EIGHT, ("a40", 48)),
+    # What SambaLingo and Beyond English were trained on is not published; the A100 are ours, beside the H100 of all.
+    "paper/sambalingo-hungarian": (EIGHT, ("a100-80gb", 64, ())),
+    "paper/beyond-english": (EIGHT, ("a100-80gb", 8, ())),
+    "paper/design-choices-hindi": (EIGHT, ("a40", 4, ())),
+    "paper/curie-polish": (EIGHT, ("rtx-6000-ada", 1, ()), ("rtx-4090", 1, ())),
+    "paper/chinese-mixtral": (EIGHT, ("a40", 48, ()), ("a40", 48, ("pretrain.optimizer=paged_adamw_8bit",))),
 }
 COMMIT = 40 * "0"
 
 
 def cache(folder: Path) -> None:
     """The configs as the hub's cache has them."""
-    for name, config in CONFIGS.items():
+    from transformers import LlamaConfig, MistralConfig, MixtralConfig
+
+    configs = {
+        "huggyllama/llama-7b": LlamaConfig(dtype="bfloat16"),
+        "meta-llama/Llama-2-7b-hf": LlamaConfig(max_position_embeddings=4096, dtype="bfloat16"),
+        "mistralai/Mistral-7B-v0.1": MistralConfig(dtype="bfloat16"),
+        "mistralai/Mixtral-8x7B-v0.1": MixtralConfig(dtype="bfloat16"),
+    }
+    for name, config in configs.items():
         repository = folder / f"models--{name.replace('/', '--')}"
         config.save_pretrained(repository / "snapshots" / COMMIT)
         (repository / "refs").mkdir()
         (repository / "refs" / "main").write_text(COMMIT, encoding="utf-8")
 
 
-def plans(name: str, device: str, number: int) -> dict[str, dict]:
+def plans(name: str, device: str, number: int, overrides: tuple[str, ...], store: Path) -> dict[str, dict[str, Any]]:
     """By step what its training takes."""
-    _, steps = load_and_plan(name, table(), (), Path(CACHE.name) / "store", target=Target(DEVICES[device], number))
+    _, steps = load_and_plan(name, table(), overrides, store, target=Target(DEVICES[device], number))
     found = {}
     for step in steps:
         if (training := step.forecast.training) is None:
@@ -78,17 +76,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=HARDWARE)
     only = parser.parse_args().only
-    cache(Path(CACHE.name))
-    for name, hardware in HARDWARE.items():
-        if only not in (None, name):
-            continue
-        cells = []
-        for device, number in hardware:
-            for step, found in plans(name, device, number).items():
-                cells.append({"device": device, "devices": number, "step": step, **found})
-                hours = "?" if found["hours"] is None else f"{found['hours']:.1f} h"
-                print(name, number, device, step, f"{found['bytes_per_device'] / 1e9:.1f} GB", hours, flush=True)
-        record("systems/plans", name, cells)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # Before anything imports the hub's library, which reads them once.
+        os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(folder / "hub"), LINGRAFT_DATA=str(folder / "no-texts"))
+        cache(folder / "hub")
+        for recipe, hardware in HARDWARE.items():
+            if only not in (None, recipe):
+                continue
+            cells = []
+            for device, number, overrides in hardware:
+                for step, found in plans(recipe, device, number, overrides, folder / "store").items():
+                    cells.append({"device": device, "devices": number, "overrides": overrides, "step": step, **found})
+                    hours = "?" if found["hours"] is None else f"{found['hours']:.1f} h"
+                    size = f"{found['bytes_per_device'] / 1e9:.1f} GB"
+                    print(recipe, number, device, *overrides, step, size, hours, flush=True)
+            record("systems/plans", recipe, cells)
 
 
 if __name__ == "__main__":

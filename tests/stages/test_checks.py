@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from mixtures_for_tests import save_mixtral
-
 from transformers import LlamaConfig, MistralConfig, MixtralConfig, PretrainedConfig
 
 from lingraft.core.artifact import Store
@@ -82,9 +81,7 @@ def hub_cache(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", LAB)
-def test_a_shipped_recipe_passes(
-    name: str, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shipped_recipe_passes(name: str, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path, find(name))))
     monkeypatch.setenv("LINGRAFT_RUNS", str(tmp_path / "runs"))
     save_mixtral(tmp_path / "runs" / "english-mixtral" / "export" / "hf", tiny_base)

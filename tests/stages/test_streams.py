@@ -111,6 +111,13 @@ def test_what_a_step_forecasts(folder: Path) -> None:
     assert planned(folder, "conversations.size=1")["conversations"].forecast.figures["streams"]["target"]["train"] <= 1
 
 
+def test_replay_alone_can_be_read_to_be_translated(folder: Path) -> None:
+    step = planned(folder, "conversations.target=[]")["conversations"]
+    assert step.forecast.figures["streams"].keys() == {"replay"}
+    with pytest.raises(RecipeError, match=r"stages\.preferences: give sources of target, of replay, or of both"):
+        planned(folder, "preferences.target=[]")
+
+
 def test_the_content_of_the_files_counts(folder: Path) -> None:
     before = planned(folder)
     assert list(before["conversations"].outside) == ["target.0.path", "replay.0.path"]
