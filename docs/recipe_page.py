@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from lingraft.core.outside import RecordSource, TextSource
+from lingraft.core.respondents import EndpointSettings, LocalSettings
 from lingraft.core.stage import Needs, Stage
 from lingraft.stages import table
 from lingraft.stages.evaluate import Suite
@@ -42,6 +43,8 @@ def page() -> str:
     parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
     parts += ["## A source of records\n\n" + (RecordSource.__doc__ or "") + "\n\n" + fields(RecordSource)]
     parts += ["## A suite of tasks\n\n" + (Suite.__doc__ or "") + "\n\n" + fields(Suite)]
+    asked = {"A model behind an endpoint": EndpointSettings, "A model in a folder": LocalSettings}
+    parts += [f"## {title}\n\n{settings.__doc__}\n\n{fields(settings)}" for title, settings in asked.items()]
     parts += [stage(kind, found) for kind, found in table().items()]
     return "\n".join(parts)
 

@@ -105,6 +105,19 @@ def test_mcnemar_counts_the_discordant_items() -> None:
     assert statistics.mcnemar(first, second) == pytest.approx(binomtest(2900, 6000).pvalue)
 
 
+@pytest.mark.parametrize(("successes", "trials"), [(0, 7), (7, 7), (1, 9), (40, 100), (1234, 4000)])
+def test_an_exact_interval_of_a_share(successes: int, trials: int) -> None:
+    found = statistics.exact_share(successes, trials)
+    expected = binomtest(successes, trials).proportion_ci(0.95, method="exact")
+    assert found.value == successes / trials
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-8)
+
+
+def test_a_share_of_nothing() -> None:
+    assert all(math.isnan(end) for end in vars(statistics.exact_share(0, 0)).values())
+    assert statistics.sign_test(0, 0) == 1
+
+
 def test_permutation_agrees_with_the_exact_test() -> None:
     first, second = [1] * 9 + [0] * 2 + [1] * 40, [0] * 9 + [1] * 2 + [1] * 40
     p_value = statistics.permutation_test(shares(first), shares(second), ratio, seed=3)

@@ -18,6 +18,8 @@ class Reply:
     """In one sentence; `text` is empty then."""
     tokens: tuple[int, int] | None = None
     """Read and written, where that is known."""
+    cut: bool = False
+    """Whether the text ended only because no more tokens were allowed; of respondents that give such texts."""
 
 
 class Respondent(Protocol):

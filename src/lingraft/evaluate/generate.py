@@ -89,6 +89,49 @@ def write_until(
 
     Raises InputError where what may be written leaves hardly any of the context for a prompt.
     """
+    found = write_passages(
+        loaded,
+        prompts,
+        stop=stop,
+        max_new_tokens=max_new_tokens,
+        context_tokens=context_tokens,
+        sampling=_sampling(temperature, top_p, top_k),
+        bos=bos,
+        special_tokens=special_tokens,
+        progress=progress,
+    )
+    return [passage.text for passage in found], [passage.cut for passage in found]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What a model wrote after a prompt."""
+
+    text: str
+    ended: bool
+    """Whether it came to an end or a stop by itself."""
+    read: int
+    """Tokens of the prompt that it saw."""
+    written: int
+    """Tokens, with the one that ends the text."""
+    cut: int
+    """Tokens of the prompt that it did not see."""
+
+
+@torch.inference_mode()
+def write_passages(
+    loaded: Loaded,
+    prompts: Sequence[str],
+    *,
+    stop: Sequence[str],
+    max_new_tokens: int,
+    context_tokens: int,
+    sampling: Mapping[str, Any],
+    bos: bool,
+    special_tokens: bool,
+    progress: Progress = SILENT,
+) -> list[Passage]:
+    """What `write_until` writes, and how it came to its end; `sampling` are options of `generate`."""
     tokenizer = loaded.tokenizer
     start = start_token(tokenizer)
     room = context_tokens - max_new_tokens
@@ -98,7 +141,6 @@ def write_until(
             where=tokenizer.name_or_path,
             remedy=f"Raise context_tokens to {max_new_tokens + LEAST_PROMPT_TOKENS} or more, or have less written.",
         )
-    sampling = _sampling(temperature, top_p, top_k)
     ids, cut = [], []
     for prompt in prompts:
         plain = {"add_special_tokens": False, "split_special_tokens": not special_tokens, "verbose": False}
@@ -106,15 +148,15 @@ def write_until(
         whole = [start, *found] if bos or not found else found
         ids.append(whole[-room:])
         cut.append(max(0, len(whole) - room))
-    texts = [""] * len(prompts)
+    found: dict[int, Passage] = {}
     progress.start("writing answers", len(prompts), "answers")
     set_seed(SEED)
     for batch in _of_like_length(ids, max_new_tokens):
         written = _write(loaded, [ids[i] for i in batch], stop, max_new_tokens, sampling)
-        for index, text in zip(batch, written, strict=True):
-            texts[index] = text
+        for index, (text, ended, count) in zip(batch, written, strict=True):
+            found[index] = Passage(text, ended, len(ids[index]), count, cut[index])
         progress.advance(len(batch))
-    return texts, cut
+    return [found[index] for index in range(len(prompts))]
 
 
 def speed(loaded: Loaded, prompt: str, *, new_tokens: int) -> float:
@@ -162,7 +204,8 @@ def _write(
     stop: Sequence[str],
     max_new_tokens: int,
     sampling: Mapping[str, Any],
-) -> list[str]:
+) -> list[tuple[str, bool, int]]:
+    """Each text up to a stop, whether it came to an end, and how many tokens were written."""
     longest = max(map(len, batch))
     ids_BS = torch.full((len(batch), longest), _pad(loaded) or 0, dtype=torch.long)
     mask_BS = torch.zeros_like(ids_BS)
@@ -177,8 +220,22 @@ def _write(
         stopping_criteria=StoppingCriteriaList([_Stop(loaded.tokenizer, stop, longest)] if stop else []),
         **sampling,
     )
-    texts = loaded.tokenizer.batch_decode(written[:, longest:], skip_special_tokens=True)
-    return [_before(text, stop) for text in texts]
+    rows = written[:, longest:].tolist()
+    texts = loaded.tokenizer.batch_decode(rows, skip_special_tokens=True)
+    ends = _ends(loaded.model)
+    found = []
+    for ids, text in zip(rows, texts, strict=True):
+        end = next((place for place, token in enumerate(ids, 1) if token in ends), None)
+        # After a stop there is padding until the longest of the batch has ended; how much of it cannot be told.
+        stopped = any(mark in text for mark in stop)
+        found.append((_before(text, stop), end is not None or stopped, end or len(ids)))
+    return found
+
+
+def _ends(model: PreTrainedModel) -> set[int]:
+    """The tokens that end a text."""
+    ends = model.generation_config.eos_token_id
+    return set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
 
 
 def _before(text: str, stop: Sequence[str]) -> str:

@@ -78,12 +78,42 @@ def mcnemar(right: Sequence[bool], against: Sequence[bool]) -> float:
     """The exact test of two models that are right or wrong on the same items (McNemar 1947): only discordant ones."""
     better = sum(a and not b for a, b in zip(right, against, strict=True))
     worse = sum(b and not a for a, b in zip(right, against, strict=True))
-    discordant = better + worse
+    return sign_test(better, worse)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """How likely so uneven a split is, in either direction, where each side is as likely as the other; exact."""
+    num_draws = better + worse
     tail = ways = 1  # to choose none of them
     for k in range(min(better, worse)):
-        ways = ways * (discordant - k) // (k + 1)
+        ways = ways * (num_draws - k) // (k + 1)
         tail += ways
-    return min(1.0, 2 * tail / 2**discordant)
+    return min(1.0, 2 * tail / 2**num_draws)
+
+
+def exact_share(successes: int, trials: int) -> Interval:
+    """A share of independent trials with its exact interval (Clopper and Pearson 1934); of none, nan."""
+    if not trials:
+        return Interval(math.nan, math.nan, math.nan)
+    counts_T = np.arange(trials + 1)
+    log_factorials_T = np.concatenate([[0.0], np.log(np.arange(1, trials + 1)).cumsum()])
+    log_ways_T = log_factorials_T[-1] - log_factorials_T - log_factorials_T[::-1]
+
+    def at_least(share: float, least: int) -> float:
+        chances_T = np.exp(log_ways_T + counts_T * math.log(share) + (trials - counts_T) * math.log1p(-share))
+        return float(chances_T[least:].sum())
+
+    def share_where(least: int, chance: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if at_least(middle, least) < chance else (low, middle)
+        return (low + high) / 2
+
+    tail = (1 - COVERAGE) / 2
+    low = share_where(successes, tail) if successes else 0.0
+    high = share_where(successes + 1, 1 - tail) if successes < trials else 1.0
+    return Interval(successes / trials, low, high)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,7 +1,7 @@
 """What models write of their own: in which language it is, and whether it goes round in circles."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -55,24 +55,32 @@ def measure(
         trusted=trusted,
         progress=progress,
     )
-    counted, passages = {}, {}
-    for model, answers in given[asked.name].items():
-        outputs = [answer.response for answer in answers]
-        found = describe(outputs, [item.context for item in asked.items], words)
-        counted[model] = [_counted(answer, written) for answer, written in zip(answers, found, strict=True)]
-        most = Counter(" ".join(passage) for written in found for passage in written.switched).most_common(PASSAGES)
-        passages[model] = [{"text": text, "count": count} for text, count in most]
     return {
         "language": target.language.tag,
         "other": other.language.tag,
         "prompts": len(asked.items),
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
-        "rows": compare.table([asked], {asked.name: counted}, base=next(iter(models)), seed=seed, every_metric=True),
-        "passages": passages,
-        "reliability": {**asdict(words.reliability), "enough": words.reliability.enough},
+        **described(asked, given[asked.name], words, base=next(iter(models)), seed=seed),
         "missing": [asdict(one) for one in missing],
     }
+
+
+def described(
+    asked: Task, given: Mapping[str, Sequence[Answer]], words: WordLanguages | None, *, base: str, seed: int
+) -> dict[str, Any]:
+    """The table of a task's metrics, those of `output_language` counted here, and the commonest foreign passages."""
+    counted, passages = {}, {}
+    for model, answers in given.items():
+        outputs = [answer.response for answer in answers]
+        found = describe(outputs, [item.context for item in asked.items], words)
+        pairs = zip(answers, found, strict=True)
+        counted[model] = [_counted(answer, written, asked.metrics) for answer, written in pairs]
+        most = Counter(" ".join(passage) for written in found for passage in written.switched).most_common(PASSAGES)
+        passages[model] = [{"text": text, "count": count} for text, count in most]
+    reliability = {**asdict(words.reliability), "enough": words.reliability.enough} if words else None
+    rows = compare.table([asked], {asked.name: counted}, base=base, seed=seed, every_metric=True)
+    return {"rows": rows, "passages": passages, "reliability": reliability}
 
 
 def skipped(why: str) -> dict[str, Any]:
@@ -100,5 +108,6 @@ def task(target: HeldOut, prompts: int, max_new_tokens: int, temperature: float)
     )
 
 
-def _counted(answer: Answer, written: Written) -> Answer:
-    return replace(answer, counts={name: [float(part) for part in SHARES[name](written)] for name in METRICS})
+def _counted(answer: Answer, written: Written, metrics: Sequence[str]) -> Answer:
+    counts = {name: [float(part) for part in SHARES[name](written)] for name in metrics if name in SHARES}
+    return replace(answer, counts={**answer.counts, **counts})

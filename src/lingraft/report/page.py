@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from . import analysis, figures, format, headline, tables, tasks, warnings
+from . import analysis, figures, format, headline, judgement, tables, tasks, warnings
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("page.css", "analysis.css")
@@ -28,7 +28,12 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
     )
     environment.filters.update(format.FILTERS)
     environment.globals.update(
-        tables=tables, headline=headline, tasks=tasks, analyses=analysis, warnings=warnings.warnings
+        tables=tables,
+        headline=headline,
+        tasks=tasks,
+        analyses=analysis,
+        judgements=judgement,
+        warnings=warnings.warnings,
     )
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     curves = figures.curves(report)

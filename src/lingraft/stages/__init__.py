@@ -16,6 +16,7 @@ KINDS = {
     "sft": "lingraft.stages.sft:STAGE",
     "dpo": "lingraft.stages.dpo:STAGE",
     "evaluate": "lingraft.stages.evaluate:STAGE",
+    "judge": "lingraft.stages.judge:STAGE",
     "analyze": "lingraft.stages.analyze:STAGE",
     "export": "lingraft.stages.export:STAGE",
     "report": "lingraft.stages.report:STAGE",

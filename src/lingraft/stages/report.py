@@ -8,7 +8,7 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.recipe import BASE
 from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
 
-SECTIONS = {"evaluate": "evaluation", "analyze": "analysis"}
+SECTIONS = {"evaluate": "evaluation", "judge": "judgement", "analyze": "analysis"}
 """Where a section of the page is not called by the kind of its stage."""
 
 BASE_FIGURES = ("model", "parameters", "vocabulary", "dtype", "from_scratch")

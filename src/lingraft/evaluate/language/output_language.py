@@ -18,8 +18,8 @@ Of the words that are left, with those of the prompt, whatever their ending, nev
 
 The *rate* is the foreign share of the words counted: what the code-mixing index of B. Gambäck and A. Das (2014) is
 where the target language prevails; it leaves language-independent words out too. A *switched* text has at least one
-foreign passage. A sentence is in the target language when at least half of its counted words are; one without any is
-not counted.
+foreign passage. A sentence, or a whole output, is in the target language when at least half of its counted words are;
+one without any is not counted.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,6 +57,10 @@ class Written:
 
 SHARES: dict[str, Callable[[Written], tuple[float, float]]] = {
     "in_target": lambda written: (written.in_target, written.sentences),
+    "outputs_in_target": lambda written: (
+        written.words > 0 and 2 * written.foreign <= written.words,
+        written.words > 0,
+    ),
     "foreign_words": lambda written: (written.foreign, written.words),
     "switched": lambda written: (bool(written.switched), written.words > 0),
     "distinct_1": lambda written: (written.ngrams[1].distinct, written.ngrams[1].total),
@@ -69,17 +73,17 @@ SHARES: dict[str, Callable[[Written], tuple[float, float]]] = {
 """Every figure as what is summed over outputs, above and below the line of `metrics.ratio`."""
 
 
-def describe(outputs: Sequence[str], prompts: Sequence[str], words: WordLanguages) -> list[Written]:
-    """What can be counted of each output, after the prompt of the same place."""
+def describe(outputs: Sequence[str], prompts: Sequence[str], words: WordLanguages | None) -> list[Written]:
+    """What can be counted of each output, after the prompt of the same place; without `words`, all but its language."""
     return [_describe(output, prompt, words) for output, prompt in zip(outputs, prompts, strict=True)]
 
 
-def _describe(output: str, prompt: str, words: WordLanguages) -> Written:
+def _describe(output: str, prompt: str, words: WordLanguages | None) -> Written:
     output, prompt = (text.encode(errors="replace").decode() for text in (output, prompt))  # half surrogate pairs
     asked = {part for word in prose.letter_runs(prompt) for part in beginnings(word)}
     sentences = in_target = num_words = 0
     switched: list[tuple[str, ...]] = []
-    for sentence in prose.sentences(output):
+    for sentence in prose.sentences(output) if words is not None else ():
         found = prose.words(sentence, words.target.language)
         judged = words.judge(found, asked)
         foreign = [tuple(found[place].text for place in run) for run in judged.foreign]

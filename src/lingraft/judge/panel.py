@@ -1,0 +1,128 @@
+"""Several judges: how far they agree with each other and with people, and what most of them say."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from lingraft.core.errors import InputError
+
+from . import agreement
+from .axes import Scored
+from .pairwise import LOSS, WIN, Compared
+from .questions import AXES
+from .win_rate import outcomes, plain, rate
+
+OUTCOMES = (LOSS, "tie", WIN)
+"""From the worst for a model to the best, as ordinal agreement takes them."""
+Votes = Mapping[str, Sequence[tuple[frozenset[str], str | None]]]
+"""By item: the two models that a person was shown, and the one preferred; None is neither."""
+
+
+def majority(said: Sequence[str | None]) -> str | None:
+    """What more than any other outcome was said; a tie where two outcomes have as many, None where nothing was said."""
+    counts = Counter(one for one in said if one is not None).most_common()
+    if not counts:
+        return None
+    return "tie" if len(counts) > 1 and counts[0][1] == counts[1][1] else counts[0][0]
+
+
+def of_outcomes(by_judge: Mapping[str, Sequence[Compared]], *, seed: int) -> dict[str, Any]:
+    """Agreement of judges on the outcomes of pairs, alike ones aside, and the figures of their majority."""
+    rated = {judge: [None if one.alike else one.outcome for one in compared] for judge, compared in by_judge.items()}
+    of_all = [majority([one.outcome for one in pair]) for pair in zip(*by_judge.values(), strict=True)]
+    places = {outcome: place for place, outcome in enumerate(OUTCOMES)}
+    numbers = {judge: [None if one is None else places[one] for one in said] for judge, said in rated.items()}
+    return {"majority": outcomes(of_all, seed=seed), "agreement": _agreement(numbers, len(OUTCOMES), None, seed)}
+
+
+def of_scores(by_judge: Mapping[str, Sequence[Scored]], models: Sequence[str], *, seed: int) -> dict[str, Any]:
+    """Agreement of judges on each axis, over all answers; the kappas of two are weighted quadratically."""
+    found = {}
+    for axis in AXES:
+        numbers = {
+            judge: [one.scores.get(model, {}).get(axis) for one in scored for model in models]
+            for judge, scored in by_judge.items()
+        }
+        found[axis] = _agreement(numbers, 4, "quadratic", seed)
+    return found
+
+
+def read_votes(path: Path) -> dict[str, list[tuple[frozenset[str], str | None]]]:
+    """People's comparisons by item, from what `lingraft judge serve` exports; scores and attention checks are left out.
+
+    Raises InputError, with file and line, for a line that is no vote, and where there is no comparison.
+    """
+    found: dict[str, list[tuple[frozenset[str], str | None]]] = defaultdict(list)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the votes cannot be read: {error}.", where=path, remedy=_VOTES) from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            item, shown, better, attention = row["item"], row["shown"], row.get("better"), row.get("attention")
+            is_vote = isinstance(item, str) and isinstance(shown, list) and (better is None or better in shown)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            is_vote = False
+        if not is_vote:
+            raise InputError("this is no vote.", where=f"{path}:{number}", remedy=_VOTES)
+        if attention is None and len(shown) == 2:
+            found[item].append((frozenset(shown), better))
+    if not found:
+        raise InputError("there is no comparison in it.", where=path, remedy=_VOTES)
+    return dict(found)
+
+
+def with_people(
+    by_judge: Mapping[str, Sequence[Compared]], model: str, against: str, votes: Votes, *, seed: int
+) -> dict[str, Any]:
+    """How far each judge agrees with what most people said of a pair, on the pairs that people were shown."""
+    pair = frozenset((model, against))
+    ids = [one.id for one in next(iter(by_judge.values()))]
+    people = [
+        majority([_outcome(better, model) for shown, better in votes.get(item, ()) if shown == pair]) for item in ids
+    ]
+    judges = {}
+    for judge, compared in by_judge.items():
+        both = [
+            (said, one.outcome) for said, one in zip(people, compared, strict=True) if None not in (said, one.outcome)
+        ]
+        kappa = agreement.cohen([said for said, _ in both], [judged for _, judged in both])
+        same = [float(said == judged) for said, judged in both]
+        judges[judge] = {"pairs": len(both), "same": rate(same, seed=seed), "kappa": plain(kappa.interval(seed))}
+    told = sum(one is not None for one in people)
+    return {"pairs": told, "people": outcomes(people, seed=seed), "judges": judges}
+
+
+_VOTES = "Give the file that `lingraft judge export` writes: one JSON object a line, with item, shown and better."
+
+
+def _outcome(better: str | None, model: str) -> str:
+    if better is None:
+        return "tie"
+    return WIN if better == model else LOSS
+
+
+def _agreement(
+    numbers: Mapping[str, Sequence[int | None]], categories: int, weights: agreement.Weights | None, seed: int
+) -> dict[str, Any]:
+    whole = [unit for unit in zip(*numbers.values(), strict=True) if None not in unit]
+    pairs = {
+        f"{first}, {second}": agreement.cohen(numbers[first], numbers[second], weights=weights)
+        for first, second in combinations(numbers, 2)
+    }
+    fleiss = agreement.fleiss([[unit.count(place) for place in range(categories)] for unit in whole])
+    alpha = agreement.krippendorff(list(numbers.values()), "ordinal")
+    return {
+        "items": len(whole),
+        "cohen": {names: plain(kappa.interval(seed)) for names, kappa in pairs.items()},
+        "weights": weights,
+        "fleiss": plain(fleiss.interval(seed)),
+        "krippendorff": plain(alpha.interval(seed)),
+        "level": "ordinal",
+    }
