@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "cli": {"stages", "core", *(file.stem for file in FILES if file.stem.startswith("cli_"))},
     "cli_errors": {"core"},
     "cli_evaluate": {"stages", "core", "corpus", "evaluate", "cli_errors", "cli_options"},
+    "cli_judge": {"core", "judge", "cli_errors", "cli_options"},
     "cli_options": set(),
     "cli_plan": {"stages", "core", "forecast", "cli_errors", "cli_options"},
     "cli_tokenizer": {"core", "corpus", "tokenizer", "cli_errors", "cli_options"},

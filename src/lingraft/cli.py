@@ -8,6 +8,7 @@ import typer
 
 from .cli_errors import user_errors
 from .cli_evaluate import evaluate
+from .cli_judge import app as judge_app
 from .cli_options import DEFAULT_STORE, Override, RecipeName, StoreFolder
 from .cli_plan import doctor, plan
 from .cli_tokenizer import app as tokenizer_app
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 
 app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(judge_app, name="judge")
 
 
 @app.command("ls")

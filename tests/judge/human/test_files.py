@@ -1,0 +1,35 @@
+"""What the stage `judge` writes can be judged by people, and what people said can be held against its judges."""
+
+import re
+from pathlib import Path
+
+from judging import STRONG, WEAK, begin, rows
+
+from lingraft.ask.message import USER, Message
+from lingraft.judge import answers, panel
+from lingraft.judge.human import items
+from lingraft.judge.human.votes import lines
+
+
+def test_answers_of_the_stage_are_read(tmp_path: Path) -> None:
+    item = answers.Item("1", (Message(USER, "Kto?"),), {"b": "Ja.", "a": "Ty."}, "On.", "pl", {"a": False, "b": True})
+    answers.write(tmp_path / "answers.jsonl", [item.as_json()])
+    (read,) = items.read(tmp_path / "answers.jsonl", least_models=2)
+    assert (read.id, read.prompt, read.answers) == (item.id, item.prompt, item.answers)
+    assert read.language.tag == "pl"
+
+
+def test_exported_votes_are_read_by_the_panel(tmp_path: Path) -> None:
+    ballots, _ = begin(tmp_path, rows(12), attention_share=0.2)
+    annotator = ballots.annotator(ballots.invite()[1])
+    state = ballots.state(annotator, 1)
+    while (given := state.given) is not None:
+        said = {"choice": "tie" if given.position % 3 else "left", "comment": "", "seconds": 1.0}
+        state = ballots.vote(annotator, 1, key=f"{given.position:032x}", question=given.question, **said)
+    exported = tmp_path / "votes.jsonl"
+    exported.write_text("".join(lines(ballots.database)), encoding="utf-8")
+    read = panel.read_votes(exported)
+    assert sorted(read) == sorted(row["id"] for row in rows(12))
+    assert {shown for those in read.values() for shown, _ in those} == {frozenset((STRONG, WEAK))}
+    assert {better for those in read.values() for _, better in those} <= {STRONG, WEAK, None}
+    assert len(re.findall('"planted"', exported.read_text())) == state.num_done - 12 > 0
