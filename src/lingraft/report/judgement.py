@@ -1,129 +1,159 @@
-"""What the page shows of answers and of what judges and people said of them."""
+"""What the page shows of what judges and people said of answers; `found` is one entry of `judgements`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import answers, people
 from . import format as fmt
+from .forest import PERCENT, Forest, Group, Row, forest, row, share, with_interval
 
-PLAIN = ("characters",)
-"""Metrics of answers that are no shares."""
+MAJORITY, PEOPLE = "most of the judges", "people"
 
 
 @dataclass(frozen=True)
-class Row:
-    """Who said what of one model against another."""
+class Reliability:
+    """What a judge's verdicts on a pair of models are worth."""
 
+    judge: str
     pair: str
-    who: str
-    pairs: int
-    win_rate: Mapping[str, float | None]
-    counts: str
-    """Wins, ties and losses."""
-    p: float
-    consistency: Mapping[str, float | None] | None = None
-    """The share of pairs with the same outcome in both orders; of judges alone."""
-    first_share: Mapping[str, float | None] | None = None
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of every model, side by side."""
-
-    title: str
-    direction: str
-    """Which is better, or that neither is."""
-    cells: list[tuple[str, str, str]]
-    """The figure, its interval and a verdict against the first model."""
+    facts: list[tuple[str, str, str]]
+    """What, how much, and what it would be of a judge to be believed."""
+    warnings: list[str]
 
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
-    """Judges that prefer a place or length, or could not be read."""
-    found = report.get("judgement", {})
-    missing = [f"{one['suite']} is missing: {one['why']}" for one in found.get("missing", [])]
-    return [*found.get("warnings", []), *missing]
+    """Judges not to be believed, models that answer in another language or do not stop, and what is missing."""
+    told = []
+    for found in report.get("judgements", []):
+        figures = found["figures"]
+        told += answers.warnings(report, figures)
+        told += figures.get("warnings", [])
+        told += [f"{one['suite']} is missing: {one['why']}" for one in figures.get("missing", [])]
+        told += people.warnings(figures)
+    return told
 
 
-def answers(report: Mapping[str, Any]) -> list[Figure]:
-    """What is counted of the answers, one figure a line."""
-    return _figures(report["judgement"]["answers"]["rows"])
+def scores(found: Mapping[str, Any]) -> dict[str, list[answers.Figure]]:
+    """Of every judge, the axes; harmlessness apart."""
+    by_judge = found["figures"].get("axes", {}).get("judges", {})
+    return {judge: answers.figures(of_judge["rows"]) for judge, of_judge in by_judge.items() if of_judge["rows"]}
 
 
-def scores(report: Mapping[str, Any]) -> dict[str, list[Figure]]:
-    """Of every judge, the axes."""
-    by_judge = report["judgement"].get("axes", {}).get("judges", {})
-    return {judge: _figures(found["rows"]) for judge, found in by_judge.items() if found["rows"]}
+def prompts_scored(found: Mapping[str, Any], judge: str) -> int:
+    """To how many prompts every model's answer has this judge's scores."""
+    return found["figures"]["axes"]["judges"][judge]["prompts"]
 
 
-def comparisons(report: Mapping[str, Any]) -> list[Row]:
+def comparisons(found: Mapping[str, Any]) -> Forest | None:
     """For every pair of models each judge, what most of several judges say, and people."""
-    rows = []
-    for found in report["judgement"].get("pairwise", []):
-        pair = f"{found['model']} against {found['against']}"
-        for judge, said in found["judges"].items():
-            consistency, first = said["consistency"]["share"], said["position"]["first_share"]
-            rows.append(_row(pair, judge, said, consistency, first))
-        if "majority" in found:
-            rows.append(_row(pair, "most of them", found["majority"]))
-        if "with_people" in found:
-            rows.append(_row(pair, "people", found["with_people"]["people"]))
-    return rows
+    figures = found["figures"]
+    groups: dict[tuple[str, str], list[Row]] = {}
+    facts: dict[tuple[str, str], list[str]] = {}
+    for of_pair in figures.get("pairwise", []):
+        pair = (of_pair["model"], of_pair["against"])
+        by_judge = of_pair["judges"]
+        groups[pair] = [_row(judge, "between", said) for judge, said in by_judge.items()]
+        facts[pair] = [f"{fmt.count(max(said['pairs'] for said in by_judge.values()))} prompts"]
+        if "majority" in of_pair:
+            groups[pair].append(_row(MAJORITY, "adapted", of_pair["majority"]))
+    for of_pair in people.pairs(figures):
+        pair = (of_pair["model"], of_pair["against"])
+        groups.setdefault(pair, []).append(_row(PEOPLE, "adapted", of_pair))
+        told = f"{fmt.count(of_pair['num_votes'])} votes of people on {fmt.count(of_pair['num_items'])}"
+        facts.setdefault(pair, []).append(told)
+    return forest(
+        "Win rates",
+        "% of prompts won, a tie being half; the dashed line is as many won as lost",
+        ("Models", "Says", "Win rate, %", "Counts"),
+        [
+            Group(f"{model} against {against}", tuple(facts[model, against]), "", tuple(rows))
+            for (model, against), rows in groups.items()
+        ],
+        digits=0,
+        chance=PERCENT / 2,
+    )
 
 
-def agreement(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Between whom, by which coefficient, and how far they agree."""
-    found = []
-    for of_pair in report["judgement"].get("pairwise", []):
+def reliability(found: Mapping[str, Any]) -> list[Reliability]:
+    """How far each judge looks at the answers rather than at their place and length."""
+    told = []
+    for of_pair in found["figures"].get("pairwise", []):
+        for judge, said in of_pair["judges"].items():
+            same, place, length = said["consistency"], said["position"], said["length"]
+            facts = [
+                ("the same in both orders", _share_of(same["share"], same["pairs"], "pairs"), "higher is better"),
+                (
+                    "beyond a judge that does not look",
+                    with_interval(same["beyond_chance"]),
+                    "0 for such a judge, 1 at best",
+                ),
+                (
+                    "the answer shown first is chosen",
+                    _share_of(place["first_share"], place["first"] + place["second"], "verdicts"),
+                    "50% without a preference",
+                ),
+                (
+                    "the longer answer wins",
+                    _share_of(length["longer_wins"]["win_rate"], length["longer_wins"]["pairs"], "pairs"),
+                    "a better model may write more",
+                ),
+            ]
+            if said["alike"]:
+                facts.append(("the same answer of both", fmt.count(said["alike"]), "a tie, not asked about"))
+            if said["failed"]:
+                facts.append(("without a readable verdict", fmt.count(said["failed"]), ", ".join(said["failures"])))
+            told.append(Reliability(judge, f"{of_pair['model']} against {of_pair['against']}", facts, said["warnings"]))
+    return told
+
+
+def agreement(found: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
+    """Of what, between whom and by which coefficient, how far they agree, and on how many items."""
+    figures, told = found["figures"], []
+    for of_pair in figures.get("pairwise", []):
         pair = f"{of_pair['model']} against {of_pair['against']}"
         if "agreement" in of_pair:
-            found += _coefficients(pair, of_pair["agreement"])
+            told += _coefficients(pair, of_pair["agreement"])
         for judge, said in of_pair.get("with_people", {}).get("judges", {}).items():
-            found.append((pair, f"{judge}, people: Cohen’s kappa", _with_interval(said["kappa"])))
-    for axis, of_axis in (report["judgement"].get("axes", {}).get("agreement") or {}).items():
-        found += _coefficients(axis, of_axis)
-    return found
+            told.append((pair, f"{judge}, {PEOPLE}: Cohen’s kappa", with_interval(said["kappa"]), said["pairs"]))
+    for axis, of_axis in (figures.get("axes", {}).get("agreement") or {}).items():
+        told += _coefficients(axis, of_axis)
+    alphas = (figures.get("people") or {}).get("agreement") or {}
+    for axis, of_people in ({"comparisons": alphas} if "krippendorff_alpha" in alphas else alphas).items():
+        alpha = of_people["krippendorff_alpha"]
+        told.append((axis, f"{PEOPLE}: Krippendorff’s alpha", with_interval(alpha), of_people["num_questions"]))
+    return told
 
 
-def _coefficients(what: str, found: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def spent(found: Mapping[str, Any]) -> list[str]:
+    """What each judge was asked, and what that cost."""
+    told = []
+    for judge, of_judge in found["figures"].get("spent", {}).items():
+        asked = f"{judge} was asked {fmt.count(of_judge['requests'])} questions"
+        read, written = (fmt.amount(of_judge[key]) for key in ("tokens_read", "tokens_written"))
+        price = of_judge.get("price")
+        cost = "" if price is None else f", which cost {fmt.decimal(price, 2)}"
+        told.append(f"{asked}, {read} tokens read and {written} written{cost}.")
+    return told
+
+
+def _coefficients(what: str, found: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
     names = {f"{judges}: Cohen’s kappa": value for judges, value in found["cohen"].items()}
     names |= {"all: Fleiss’ kappa": found["fleiss"], "all: Krippendorff’s alpha": found["krippendorff"]}
-    return [(what, name, _with_interval(value)) for name, value in names.items()]
+    return [(what, name, with_interval(value), found["items"]) for name, value in names.items()]
 
 
-def _with_interval(value: Mapping[str, float | None]) -> str:
-    if value["value"] is None:
-        return "nothing to agree about"
-    return f"{fmt.decimal(value['value'], 2)} {fmt.interval(value['low'], value['high'], 2)}"
+def _share_of(found: Mapping[str, float | None], number: int, unit: str) -> str:
+    return "none" if found["value"] is None else f"{share(found)} of {fmt.count(number)} {unit}"
 
 
-def _row(pair: str, who: str, said: Mapping[str, Any], *more: Mapping[str, float | None]) -> Row:
-    counts = [said[name] for name in ("wins", "ties", "losses")]
-    told = " / ".join(fmt.count(count) for count in counts)
-    return Row(pair, who, sum(counts), said["win_rate"], told, said["p"], *more)
-
-
-def _figures(rows: list[Mapping[str, Any]]) -> list[Figure]:
-    by_metric: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_metric.setdefault(row["metric"], []).append(row)
-    return [_figure(metric, of_metric) for metric, of_metric in by_metric.items()]
-
-
-def _figure(metric: str, rows: list[Mapping[str, Any]]) -> Figure:
-    is_share = metric not in PLAIN and not metric.startswith("score_")
-
-    def shown(value: float) -> str:
-        return fmt.percent(value) if is_share else fmt.decimal(value, rows[0]["digits"])
-
-    cells = [
-        ("nothing to count", "", "")
-        if row["value"] is None
-        else (
-            shown(row["value"]),
-            f"{shown(row['low'])} to {shown(row['high'])}",
-            (row["against"] or {}).get("verdict") or "",
-        )
-        for row in rows
-    ]
-    better = "lower is better" if rows[0]["lower_is_better"] else "higher is better"
-    return Figure(rows[0]["metric_title"], "" if metric in PLAIN else better, cells)
+def _row(who: str, role: str, said: Mapping[str, Any]) -> Row:
+    beside = ", ".join(
+        f"{fmt.count(said[key])} {word}" for key, word in (("wins", "won"), ("ties", "tied"), ("losses", "lost"))
+    )
+    low, high, verdict = said["win_rate"]["low"], said["win_rate"]["high"], ""
+    if low is not None:
+        is_apart = said["p"] < people.LEVEL if "p" in said else not low <= 0.5 <= high
+        verdict = ("better" if said["win_rate"]["value"] > 0.5 else "worse") if is_apart else "no difference"
+    told = f"p {fmt.decimal(said['p'])}" if "p" in said else ""
+    return row(who, role, said["win_rate"], PERCENT, beside=beside, verdict=verdict, told=told)

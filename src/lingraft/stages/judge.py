@@ -47,14 +47,16 @@ class Judge(StageConfig):
     max_failed_share: float = Field(
         0.05, ge=0, le=1, description="Of a judge's questions, left unanswered, above which the stage stops."
     )
-    votes: str | None = Field(None, description="What `lingraft judge export` wrote, to hold the judges against.")
+    votes: str | None = Field(
+        None, description="What `lingraft judge export` wrote, to report, and to hold the judges against."
+    )
 
 
 def check(context: Check) -> None:
     """There is something to ask, and every judge can be asked."""
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
-    from lingraft.judge.panel import read_votes
+    from lingraft.judge.human.votes import read as read_votes
     from lingraft.judge.prompts import read
 
     config, folder = context.config, context.recipe.folder
@@ -138,6 +140,8 @@ def run(job: Job) -> dict[str, Any]:
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
     from lingraft.judge import answers, judging, panel, prompts
+    from lingraft.judge.human import figures as people
+    from lingraft.judge.human.votes import read as read_votes
     from lingraft.judge.questions import asking
 
     config, language, seed = job.config, find(job.settings.language), job.settings.seed
@@ -148,7 +152,7 @@ def run(job: Job) -> dict[str, Any]:
     forms = {name: TEMPLATE if has_template(job.inputs[name].folder) else DIALOGUE for name in config.models}
     models = _models(job, forms, asking(language).wording)
     items, unanswered = answers.ask(models, asked, language=language.tag, progress=job.progress)
-    answers.write(job.folder / "answers.jsonl", (item.as_json() for item in items))
+    answers.write(job.folder / answers.ANSWERS, (item.as_json() for item in items))
     answers.write(job.folder / "unanswered.jsonl", map(vars, unanswered))
     if not items:
         last = unanswered[-1]
@@ -168,13 +172,16 @@ def run(job: Job) -> dict[str, Any]:
         "missing": [{"suite": "language of the answers", "why": why, "task": None, "model": None}] if why else [],
         "warnings": _warnings(forms, len(asked) - len(items), len(asked)),
     }
+    if config.votes is not None:
+        figures["people"] = people.figures(read_votes(_beside(config.votes, job.recipe_folder)), seed=seed)
     if not config.judges:
         return figures
     judges = (
         Kept(respondent(judge, job.recipe_folder, whole=False), job.folder / REPLIES, batch=_batch(judge))
         for judge in config.judges
     )
-    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
+    compared = "pairs" in figures.get("people", {})
+    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if compared else None
     found = judging.judge(
         items,
         judges,
