@@ -6,7 +6,7 @@ from typing import Any
 from . import format as fmt
 from . import tuning
 from .answers import in_language
-from .forest import before_and_after, share
+from .forest import PERCENT, before_and_after, share
 from .headline import Change, language
 
 
@@ -22,8 +22,8 @@ def sentence(report: Mapping[str, Any]) -> str:
     if rows := in_language(report):
         first, last = rows
         clauses.append(
-            f"Answers in {language(report, 'target')['name']}: {fmt.percent(first['value'], 0)} of those of "
-            f"{first['model']}, {share(last)} of those of {last['model']}."
+            f"Of {fmt.count(last['items'])} prompts {first['model']} answers {fmt.percent(first['value'], 0)} in "
+            f"{language(report, 'target')['name']}, {last['model']} {share(last)}."
         )
     if found := _last_preferences(report):
         name, held_out = found
@@ -39,18 +39,17 @@ def _answers_in_language(report: Mapping[str, Any]) -> Change | None:
     if rows is None:
         return None
     first, last = rows
-    against = last["against"] or {}
-    difference = ""
+    against, difference = last["against"] or {}, ""
     if against:
-        ends = (fmt.signed_percent(against[end], 0) for end in ("difference", "low", "high"))
-        difference = "{} [{}, {}]".format(*ends)
+        gap, low, high = (PERCENT * against[end] for end in ("difference", "low", "high"))
+        difference = f"{fmt.signed(gap, 0)} {fmt.signed_interval(low, high, 0)}"
     return Change(
         f"Answers in {language(report, 'target')['name']}",
-        f"of {fmt.count(last['items'])} prompts, {first['model']} → {last['model']}",
-        fmt.percent(first["value"], 0),
-        fmt.percent(last["value"], 0),
+        f"% of {fmt.count(last['items'])} prompts, {first['model']} → {last['model']}",
+        fmt.decimal(PERCENT * first["value"], 0),
+        fmt.decimal(PERCENT * last["value"], 0),
         difference,
-        *(f"[{fmt.percent(one['low'], 0)}, {fmt.percent(one['high'], 0)}]" for one in rows),
+        *(fmt.interval(PERCENT * one["low"], PERCENT * one["high"], 0) for one in rows),
         against.get("verdict") or "",
     )
 
@@ -68,7 +67,7 @@ def _preferences(report: Mapping[str, Any]) -> Change | None:
         for _, name, found in tuning.streams(report, training, "held_out")[:1]:
             unit = f"% of {fmt.count(found['pairs'])} pairs, by {training['name']}"
             label = f"Held-out {name} preferences"
-            return _change(label, unit, found["accuracy"], 0, lower_is_better=False, factor=100.0)
+            return _change(label, unit, found["accuracy"], 0, lower_is_better=False, factor=PERCENT)
     return None
 
 

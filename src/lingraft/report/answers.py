@@ -63,6 +63,16 @@ def in_language(report: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[s
     return None
 
 
+def before_and_after(report: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """The share of answers in the language before and after a training, as far as a judge step asked both models."""
+    for found in reversed(report.get("judgements", [])):
+        rows = {one["model"]: one for one in found["figures"]["answers"]["rows"] if one["metric"] == IN_LANGUAGE}
+        before, after = rows.get(training["from"]), rows.get(training["name"])
+        if before and after and None not in (before["value"], after["value"]):
+            return f"{share(before)} → {share(after)} of {fmt.count(after['items'])} prompts"
+    return ""
+
+
 def figures(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """A figure for each metric, with a cell for each model."""
     by_metric: dict[str, list[Mapping[str, Any]]] = {}

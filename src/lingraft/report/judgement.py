@@ -8,6 +8,14 @@ from . import answers, people
 from . import format as fmt
 from .forest import PERCENT, Forest, Group, Row, forest, row, share, with_interval
 
+RELIABILITY = (
+    ("The same in both orders", "higher is better"),
+    ("Beyond a judge that does not look", "0 for such a judge, 1 at best"),
+    ("The answer shown first is chosen", "50% without a preference"),
+    ("The longer answer wins", "a better model may write more"),
+)
+"""What is told of a judge, and what it would be of one to be believed."""
+LEAST_P = 0.0005
 MAJORITY, PEOPLE = "most of the judges", "people"
 
 
@@ -17,9 +25,22 @@ class Reliability:
 
     judge: str
     pair: str
-    facts: list[tuple[str, str, str]]
-    """What, how much, and what it would be of a judge to be believed."""
-    warnings: list[str]
+    cells: tuple[tuple[str, str], ...]
+    """A share with its interval and of how many, one for each of RELIABILITY."""
+    told: str
+    """What was not judged."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far those who judged agree on one thing."""
+
+    what: str
+    items: int
+    two: list[tuple[str, str]]
+    """Each two of them, by Cohen's kappa."""
+    fleiss: str
+    krippendorff: str
 
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
@@ -77,51 +98,55 @@ def comparisons(found: Mapping[str, Any]) -> Forest | None:
 
 def reliability(found: Mapping[str, Any]) -> list[Reliability]:
     """How far each judge looks at the answers rather than at their place and length."""
-    told = []
+    rows = []
     for of_pair in found["figures"].get("pairwise", []):
         for judge, said in of_pair["judges"].items():
-            same, place, length = said["consistency"], said["position"], said["length"]
-            facts = [
-                ("the same in both orders", _share_of(same["share"], same["pairs"], "pairs"), "higher is better"),
-                (
-                    "beyond a judge that does not look",
-                    with_interval(same["beyond_chance"]),
-                    "0 for such a judge, 1 at best",
-                ),
-                (
-                    "the answer shown first is chosen",
-                    _share_of(place["first_share"], place["first"] + place["second"], "verdicts"),
-                    "50% without a preference",
-                ),
-                (
-                    "the longer answer wins",
-                    _share_of(length["longer_wins"]["win_rate"], length["longer_wins"]["pairs"], "pairs"),
-                    "a better model may write more",
-                ),
+            same, place, longer = said["consistency"], said["position"], said["length"]["longer_wins"]
+            left_out = [
+                *([f"{fmt.count(said['alike'])} with the same answer of both, a tie"] if said["alike"] else []),
+                *([f"{fmt.count(said['failed'])} without a readable verdict"] if said["failed"] else []),
             ]
-            if said["alike"]:
-                facts.append(("the same answer of both", fmt.count(said["alike"]), "a tie, not asked about"))
-            if said["failed"]:
-                facts.append(("without a readable verdict", fmt.count(said["failed"]), ", ".join(said["failures"])))
-            told.append(Reliability(judge, f"{of_pair['model']} against {of_pair['against']}", facts, said["warnings"]))
-    return told
+            cells = (
+                _share_of(same["share"], same["pairs"], "pairs"),
+                (with_interval(same["beyond_chance"]), ""),
+                _share_of(place["first_share"], place["first"] + place["second"], "verdicts"),
+                _share_of(longer["win_rate"], longer["pairs"], "pairs"),
+            )
+            rows.append(
+                Reliability(judge, f"{of_pair['model']} against {of_pair['against']}", cells, "; ".join(left_out))
+            )
+    return rows
 
 
-def agreement(found: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
-    """Of what, between whom and by which coefficient, how far they agree, and on how many items."""
+def doubts(found: Mapping[str, Any]) -> list[str]:
+    """What the judges' own figures say against believing them."""
+    figures = found["figures"]
+    of_pairs = [
+        f"{of_pair['model']} against {of_pair['against']}: {told}"
+        for of_pair in figures.get("pairwise", [])
+        for said in of_pair["judges"].values()
+        for told in said["warnings"]
+    ]
+    of_axes = figures.get("axes", {}).get("judges", {}).values()
+    return of_pairs + [told for said in of_axes for told in said["warnings"]]
+
+
+def agreement(found: Mapping[str, Any]) -> list[Agreement]:
+    """How far judges agree on pairs and on each axis, with people, and people with each other."""
     figures, told = found["figures"], []
     for of_pair in figures.get("pairwise", []):
         pair = f"{of_pair['model']} against {of_pair['against']}"
         if "agreement" in of_pair:
-            told += _coefficients(pair, of_pair["agreement"])
+            told.append(_agreement(pair, of_pair["agreement"]))
         for judge, said in of_pair.get("with_people", {}).get("judges", {}).items():
-            told.append((pair, f"{judge}, {PEOPLE}: Cohen’s kappa", with_interval(said["kappa"]), said["pairs"]))
+            two = [(f"{judge}, {PEOPLE}", with_interval(said["kappa"]))]
+            told.append(Agreement(pair, said["pairs"], two, "", ""))
     for axis, of_axis in (figures.get("axes", {}).get("agreement") or {}).items():
-        told += _coefficients(axis, of_axis)
+        told.append(_agreement(axis, of_axis))
     alphas = (figures.get("people") or {}).get("agreement") or {}
     for axis, of_people in ({"comparisons": alphas} if "krippendorff_alpha" in alphas else alphas).items():
-        alpha = of_people["krippendorff_alpha"]
-        told.append((axis, f"{PEOPLE}: Krippendorff’s alpha", with_interval(alpha), of_people["num_questions"]))
+        alpha = with_interval(of_people["krippendorff_alpha"])
+        told.append(Agreement(f"{axis}, {PEOPLE} alone", of_people["num_questions"], [], "", alpha))
     return told
 
 
@@ -137,14 +162,13 @@ def spent(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _coefficients(what: str, found: Mapping[str, Any]) -> list[tuple[str, str, str, int]]:
-    names = {f"{judges}: Cohen’s kappa": value for judges, value in found["cohen"].items()}
-    names |= {"all: Fleiss’ kappa": found["fleiss"], "all: Krippendorff’s alpha": found["krippendorff"]}
-    return [(what, name, with_interval(value), found["items"]) for name, value in names.items()]
+def _agreement(what: str, found: Mapping[str, Any]) -> Agreement:
+    two = [(judges, with_interval(value)) for judges, value in found["cohen"].items()]
+    return Agreement(what, found["items"], two, with_interval(found["fleiss"]), with_interval(found["krippendorff"]))
 
 
-def _share_of(found: Mapping[str, float | None], number: int, unit: str) -> str:
-    return "none" if found["value"] is None else f"{share(found)} of {fmt.count(number)} {unit}"
+def _share_of(found: Mapping[str, float | None], number: int, unit: str) -> tuple[str, str]:
+    return ("none", "") if found["value"] is None else (share(found), f"of {fmt.count(number)} {unit}")
 
 
 def _row(who: str, role: str, said: Mapping[str, Any]) -> Row:
@@ -155,5 +179,5 @@ def _row(who: str, role: str, said: Mapping[str, Any]) -> Row:
     if low is not None:
         is_apart = said["p"] < people.LEVEL if "p" in said else not low <= 0.5 <= high
         verdict = ("better" if said["win_rate"]["value"] > 0.5 else "worse") if is_apart else "no difference"
-    told = f"p {fmt.decimal(said['p'])}" if "p" in said else ""
+    told = "" if "p" not in said else "p < 0.001" if said["p"] < LEAST_P else f"p {fmt.decimal(said['p'])}"
     return row(who, role, said["win_rate"], PERCENT, beside=beside, verdict=verdict, told=told)

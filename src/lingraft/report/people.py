@@ -47,14 +47,13 @@ def told(found: Mapping[str, Any]) -> str:
         return ""
     annotators, attention, place = figures["annotators"], figures["attention"], figures.get("position")
     seconds = sorted(one["median_seconds"] for one in annotators)
+    asked = f"{fmt.count(figures['num_votes'])} votes of {fmt.count(len(annotators))} people"
     said = [
-        f"{fmt.count(figures['num_votes'])} votes of {fmt.count(len(annotators))} people on "
-        f"{fmt.count(figures['num_items'])} prompts, {fmt.duration(seconds[0])} to {fmt.duration(seconds[-1])} each "
-        "in the middle"
-        if annotators
-        else "no votes",
+        f"{asked} on {fmt.count(figures['num_items'])} prompts",
         f"{fmt.count(attention['num_failed'])} of {fmt.count(attention['num_checks'])} attention checks failed",
     ]
+    if seconds:
+        said.insert(1, f"medians of {fmt.duration(seconds[0])} to {fmt.duration(seconds[-1])} a vote")
     if place and place["left_share"]["value"] is not None:
         said.append(f"the left answer was chosen in {share(place['left_share'])} of votes for one side")
     return "; ".join(said) + "."
