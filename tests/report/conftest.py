@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+from made_alignment import align
 from made_analyses import analyses
 
 RECIPE = """\
@@ -194,6 +195,8 @@ def training() -> dict[str, Any]:
     ]
     return {
         "name": "pretrain",
+        "kind": "pretrain",
+        "from": "graft",
         "train": "full",
         "figures": {
             "tokens": 98_304_000,
@@ -225,6 +228,12 @@ def training() -> dict[str, Any]:
 @pytest.fixture
 def report() -> dict[str, Any]:
     return adaptation()
+
+
+@pytest.fixture
+def aligned() -> dict[str, Any]:
+    """The same, fine-tuned on conversations and trained on preferences, with its answers judged."""
+    return align(adaptation(), step)
 
 
 def adaptation() -> dict[str, Any]:

@@ -66,7 +66,7 @@ def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                         "stream": stream,
                         "label": language(report, stream)["name"],
                         "x": _x(held_out, seconds),
-                        "y": [_finite(point["bits_per_byte"].get(stream)) for point in held_out],
+                        "y": [finite(point["bits_per_byte"].get(stream)) for point in held_out],
                     }
                     for stream in streams
                 ],
@@ -75,7 +75,7 @@ def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                         "stream": "loss",
                         "label": "training loss",
                         "x": _x(thinned, seconds),
-                        "y": [_finite(point["loss"]) for point in thinned],
+                        "y": [finite(point["loss"]) for point in thinned],
                     }
                 ]
                 if losses
@@ -109,5 +109,6 @@ def _time_unit(points: Sequence[Mapping[str, float]]) -> tuple[str, float]:
     return ("minutes", 60.0) if longest >= 120 else ("seconds", 1.0)
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is not finite."""
     return value if value is not None and math.isfinite(value) else None

@@ -1,12 +1,11 @@
 """What fine-tuning on conversations and on preferences changed, before against after on what was held out."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import format as fmt
 from .charts import Chart, Series, chart, over_cost, share
-from .figures import thin
+from .figures import finite, thin
 from .forest import PERCENT, Forest, Group, before_and_after, forest
 from .forest import share as with_interval
 from .headline import language
@@ -196,7 +195,7 @@ def _held_out(
 
 
 def _batches(training: Mapping[str, Any], measure: str, title: str, about: str, **options: Any) -> list[Chart]:
-    points = [point for point in training.get("curve") or [] if math.isfinite(point.get(measure, math.nan))]
+    points = [point for point in training.get("curve") or [] if finite(point.get(measure)) is not None]
     thinned, averaged = thin(points, measure, FEW_POINTS)
     if averaged > 1:
         about += f"; each point is the mean of {averaged} steps"
