@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from lingraft.core.asked import EndpointSettings, LocalSettings
 from lingraft.core.outside import RecordSource, TextSource
-from lingraft.core.respondents import EndpointSettings, LocalSettings
 from lingraft.core.stage import Needs, Stage
 from lingraft.stages import table
 from lingraft.stages.evaluate import Suite
+from lingraft.stages.translate import FewShotSettings, Seq2SeqSettings
 
 PAGE = Path(__file__).with_name("recipe.md")
 INTRODUCTION = """# The recipe
@@ -43,8 +44,10 @@ def page() -> str:
     parts = [INTRODUCTION, "## A text source\n\n" + (TextSource.__doc__ or "") + "\n\n" + fields(TextSource)]
     parts += ["## A source of records\n\n" + (RecordSource.__doc__ or "") + "\n\n" + fields(RecordSource)]
     parts += ["## A suite of tasks\n\n" + (Suite.__doc__ or "") + "\n\n" + fields(Suite)]
-    asked = {"A model behind an endpoint": EndpointSettings, "A model in a folder": LocalSettings}
-    parts += [f"## {title}\n\n{settings.__doc__}\n\n{fields(settings)}" for title, settings in asked.items()]
+    parts.append("## A model that is asked\n\nThe key that only one kind has tells which is meant.\n")
+    parts += [f"{kind.__doc__}\n\n{fields(kind)}" for kind in (EndpointSettings, LocalSettings)]
+    parts.append("## A translator\n\nOne of the two above, or one of these.\n")
+    parts += [f"{kind.__doc__}\n\n{fields(kind)}" for kind in (Seq2SeqSettings, FewShotSettings)]
     parts += [stage(kind, found) for kind, found in table().items()]
     return "\n".join(parts)
 

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
     "cli": {"stages", "core", *(file.stem for file in FILES if file.stem.startswith("cli_"))},
+    "cli_chat": {"stages", "core", "ask", "evaluate", "cli_errors", "cli_options"},
     "cli_errors": {"core"},
     "cli_evaluate": {"stages", "core", "corpus", "evaluate", "cli_errors", "cli_options"},
     "cli_judge": {"core", "judge", "cli_errors", "cli_options"},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_chat import chat
 from .cli_errors import user_errors
 from .cli_evaluate import evaluate
 from .cli_judge import app as judge_app
@@ -151,6 +152,7 @@ def show(
 
 
 app.command()(evaluate)
+app.command()(chat)
 app.command()(doctor)
 
 

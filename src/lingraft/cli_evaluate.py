@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_errors import user_errors
-from .cli_options import TextFiles
+from .cli_options import TextFiles, model_name
 
 if TYPE_CHECKING:
     from lingraft.evaluate.wanted import Wanted
@@ -67,7 +67,7 @@ def evaluate(
 
         if not suite and not text:
             raise RecipeError("there is nothing to evaluate on.", remedy="Add --suite starter, or --text held_out.txt.")
-        models = {_name(path): folder_of(path, trust_remote_code) for path in (*against, model)}
+        models = {model_name(path): folder_of(path, trust_remote_code) for path in (*against, model)}
         if len(models) <= len(against):
             raise RecipeError("two models have the same name.", remedy="Rename one of the folders.")
         options = _options(option, [entry.partition("=")[0] for entry in suite])
@@ -101,12 +101,6 @@ def evaluate(
     typer.echo(f"figures and answers: {out}")
     if figures["missing"]:
         raise typer.Exit(1)
-
-
-def _name(path: str) -> str:
-    """The last part of a path or a hub id; `.` is called as its folder is."""
-    name = Path(path).name
-    return Path(path).resolve().name if name in ("", "..") else name
 
 
 def _options(assignments: list[str], suites: list[str]) -> dict[str, dict[str, Any]]:

@@ -16,3 +16,9 @@ TextFiles = Annotated[
     list[Path], typer.Option("--text", help="A text file (.txt, .jsonl, .csv, .parquet, also .gz). May be repeated.")
 ]
 DEFAULT_STORE = Path("lingraft-store")
+
+
+def model_name(path: str) -> str:
+    """The last part of a path or a hub id; `.` is called as its folder is."""
+    name = Path(path).name
+    return Path(path).resolve().name if name in ("", "..") else name

@@ -163,7 +163,8 @@ def test_what_may_pass_is_tried_again_and_told_in_the_end(bad: Answer, why: str)
 
 
 @pytest.mark.parametrize(
-    ("reason", "why"), [("length", "cut off at max_tokens"), ("content_filter", "filter"), ("tool_calls", "tool_calls")]
+    ("reason", "why"),
+    [("length", "cut off at max_tokens"), ("max_tokens", "cut off at max_tokens"), ("content_filter", "filter")],
 )
 def test_an_answer_that_did_not_end_by_itself_is_not_asked_for_again(reason: str, why: str) -> None:
     with endpoint(lambda handler, *_: handler.say("half an ans", reason)) as server:
@@ -172,6 +173,12 @@ def test_an_answer_that_did_not_end_by_itself_is_not_asked_for_again(reason: str
     assert why in (reply.failure or "")
     assert reply.tokens == (7, 3)
     assert not waits
+
+
+@pytest.mark.parametrize("reason", [None, "stop", "eos_token", "end_turn"])
+def test_servers_name_the_end_of_an_answer_differently(reason: str | None) -> None:
+    with endpoint(lambda handler, *_: handler.say("yes", reason)) as server:
+        assert ask(server.address, "lakes")[0][0].text == "yes"
 
 
 def test_tokens_are_counted_where_they_are_told() -> None:
@@ -290,6 +297,20 @@ def test_the_key_is_nowhere_but_in_the_header(monkeypatch: pytest.MonkeyPatch) -
     assert "TEST_KEY" in str(caught.value)
     for text in (str(caught.value), model.identity, model.name, repr(model), json.dumps(server.seen)):
         assert "sk-secret" not in text
+
+
+def test_a_server_that_repeats_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_KEY", "sk-secret" * 9)
+
+    def answer(handler: Handler, times: int, body: dict[str, Any]) -> None:
+        status = int(body["messages"][0]["content"])
+        handler.give(status, {"error": {"message": f"no{'o' * 150} {handler.headers['Authorization']}"}})
+
+    with endpoint(answer) as server:
+        replies, _ = ask(server.address, "200", "400", "503", key_variable="TEST_KEY", retries=0)
+    for reply in replies:
+        assert "Bearer [key]" in (reply.failure or "")
+        assert "secret" not in (reply.failure or "")
 
 
 @pytest.mark.parametrize(("value", "said"), [(None, "TEST_KEY is not set"), ("  ", "not set"), ("a b", "is no key")])

@@ -6,7 +6,8 @@ from loopback import endpoint
 
 from lingraft.ask.message import USER, Message
 from lingraft.ask.respondent import Reply
-from lingraft.ask.respondents import EndpointSettings, LocalSettings, respondent, tokens_of
+from lingraft.ask.respondents import respondent, tokens_of
+from lingraft.core.asked import EndpointSettings, LocalSettings
 from lingraft.core.errors import InputError
 
 

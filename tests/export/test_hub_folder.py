@@ -1,9 +1,12 @@
 import json
+import shutil
 from pathlib import Path
 
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lingraft.export import hub_folder
+from lingraft.graft import initialize
+from lingraft.tokenizer import extend
 
 NAMES = ["README.md", "config.json", "generation_config.json", "model.safetensors"]
 
@@ -35,3 +38,21 @@ def test_shards_and_chat_templates_go_along_and_nothing_else(tiny_base: Path, tm
 def test_writing_twice_gives_the_same(tiny_base: Path, tmp_path: Path) -> None:
     assert hub_folder.write(tiny_base, tmp_path, "one") == hub_folder.write(tiny_base, tmp_path, "two")
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == "two"
+
+
+def test_what_a_chat_needs_goes_from_the_base_to_the_exported_folder(
+    tiny_base: Path, tmp_path: Path, polish: list[str]
+) -> None:
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    template = "{% for m in messages %}<|bos|>{{ m.content }}<|eos|>{% endfor %}"
+    (base / "chat_template.jinja").write_text(template, encoding="utf-8")
+    settings = {"bos_token_id": 0, "eos_token_id": [1, 2], "temperature": 0.6, "do_sample": True}
+    (base / "generation_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    extend(base, polish, tmp_path / "extended", new_tokens=20)
+    initialize(base, tmp_path / "extended", tmp_path / "grafted")
+    hub_folder.write(tmp_path / "grafted", tmp_path / "hf", "")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "hf")
+    assert tokenizer.chat_template == template
+    assert tokenizer.special_tokens_map == AutoTokenizer.from_pretrained(base).special_tokens_map
+    generation = AutoModelForCausalLM.from_pretrained(tmp_path / "hf").generation_config
+    assert (generation.eos_token_id, generation.temperature) == ([1, 2], 0.6)

@@ -13,11 +13,12 @@ from lingraft.ask.endpoint import Endpoint
 from lingraft.ask.kept import Kept
 from lingraft.ask.message import Messages
 from lingraft.ask.respondent import Reply
+from lingraft.core.asked import EndpointSettings, LocalSettings
 from lingraft.core.errors import StageError
 from lingraft.core.progress import SILENT, Progress
-from lingraft.core.respondents import EndpointSettings, LocalSettings
 from lingraft.corpus.language import find
 from lingraft.judge import cost, judging
+from lingraft.judge.panel import Votes
 from lingraft.judge.questions import AXES, asking
 
 ENGLISH = asking(find("en"))
@@ -79,10 +80,15 @@ def test_one_mode_alone(tmp_path: Path) -> None:
 def test_people_beside_the_judges(tmp_path: Path) -> None:
     made = items(10)
     models = frozenset(("base", "other"))
-    votes = {item.id: [(models, max(item.answers, key=lambda m: worth(item.answers[m])))] for item in made[:6]}
+    pairs = {item.id: [(models, max(item.answers, key=lambda m: worth(item.answers[m])))] for item in made[:6]}
+    votes = Votes(pairs, {})
     found = judged(tmp_path, made, Planted(both, "good"), mode=["pairwise"], votes=votes)
     people = found["pairwise"][0]["with_people"]
     assert (people["pairs"], people["judges"]["good"]["same"]["value"]) == (6, 1)
+    ratings = {i.id: {m: [dict.fromkeys(AXES, int(worth(a)))] for m, a in i.answers.items()} for i in made}
+    found = judged(tmp_path, made, Planted(both, "good"), mode=["axes", "pairwise"], votes=Votes({}, ratings))
+    assert found["axes"]["with_people"]["fluency"]["good"]["kappa"]["value"] == 1
+    assert "with_people" not in found["pairwise"][0]
 
 
 def test_every_other_model_is_compared_with_the_first(tmp_path: Path) -> None:

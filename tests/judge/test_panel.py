@@ -98,6 +98,36 @@ def vote(item: str, shown: list[str | None], better: str | None, **more: object)
     return json.dumps({**row, **more})
 
 
+def rating(item: str, model: str, value: int) -> str:
+    choice = dict.fromkeys(AXES, value)
+    return json.dumps({"annotator": "a", "item": item, "shown": [model], "choice": choice, "attention": None})
+
+
+def test_scores_beside_those_of_people(tmp_path: Path) -> None:
+    file = tmp_path / "votes.jsonl"
+    said = [
+        ("0", "base", 0),
+        ("0", "base", 1),
+        ("0", "other", 3),
+        ("1", "base", 1),
+        ("1", "other", 2),
+        ("8", "base", 3),
+    ]
+    file.write_text("\n".join(rating(*one) for one in said), encoding="utf-8")
+    judged = {"0": {"base": 1, "other": 3}, "1": {"base": 2, "other": 2}, "2": {"base": 0, "other": 0}}
+    scored = [
+        Scored(item, {model: dict.fromkeys(AXES, value) for model, value in by_model.items()})
+        for item, by_model in judged.items()
+    ]
+    found = panel.scores_with_people({"x": scored}, panel.read_votes(file), seed=1)
+    assert list(found) == list(AXES)
+    of_judge = found["accuracy"]["x"]
+    assert of_judge["answers"] == 4
+    assert of_judge["kappa"]["value"] == pytest.approx(cohen_kappa([1, 3, 2, 2], [0, 3, 1, 2], weights="quadratic"))
+    assert of_judge["higher"]["value"] == pytest.approx((0.5 + 0 + 1 + 0) / 4)
+    assert json.dumps(found, allow_nan=False)
+
+
 def test_agreement_with_people(tmp_path: Path) -> None:
     file = tmp_path / "votes.jsonl"
     lines = [
@@ -109,7 +139,7 @@ def test_agreement_with_people(tmp_path: Path) -> None:
         vote("2", ["base", "third"], "third"),
         vote("3", ["base", None], "base", attention={"planted": "shuffled", "failed": False}),
         vote("9", ["base", "other"], "base"),
-        json.dumps({"item": "0", "shown": ["base"], "choice": dict.fromkeys(AXES, 2), "attention": None}),
+        rating("0", "base", 2),
         "",
     ]
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -135,8 +165,11 @@ def test_agreement_with_people(tmp_path: Path) -> None:
     [
         ("{", r"votes\.jsonl:2: this is no vote\.\n  Give the file"),
         ("[1]", "this is no vote"),
-        ('{"item": "0", "shown": ["a", "b"], "better": "c"}', "this is no vote"),
-        ('{"item": 3, "shown": ["a", "b"], "better": "a"}', "this is no vote"),
+        ('{"item": "0", "shown": ["a", "b"], "choice": "left", "better": "c", "attention": null}', "this is no vote"),
+        ('{"item": 3, "shown": ["a", "b"], "choice": "left", "better": "a", "attention": null}', "this is no vote"),
+        ('{"item": "0", "shown": ["a"], "choice": "left", "better": "a", "attention": null}', "this is no vote"),
+        ('{"item": "0", "shown": ["a"], "choice": {"accuracy": 2}, "attention": null}', "this is no vote"),
+        ('{"item": "0", "shown": ["a", null], "choice": "left", "better": "a", "attention": null}', "this is no vote"),
         ('{"item": "0"}', "this is no vote"),
     ],
 )
@@ -151,5 +184,5 @@ def test_votes_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the votes cannot be read: .*No such file"):
         panel.read_votes(tmp_path / "no.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(InputError, match="there is no comparison in it"):
+    with pytest.raises(InputError, match="there is no vote in it"):
         panel.read_votes(tmp_path / "empty.jsonl")

@@ -131,6 +131,13 @@ def test_what_are_no_five_scores(reply: str) -> None:
     assert scores(reply.replace("MARK", "0123456789ab"), "0123456789ab") is None
 
 
+def test_a_reply_without_end_is_read_in_time() -> None:
+    """What is quadratic in the length of a reply would take hours here."""
+    for filler in ("*", "\n", "* \n", " ", "accuracy: ", "A"):
+        assert verdict(filler * 300_000, "0123456789ab") is None
+        assert scores("0123456789ab " + filler * 300_000, "0123456789ab") is None
+
+
 def test_no_answer_can_hold_the_mark() -> None:
     """An answer that repeats the mark of an earlier question is shown under another one."""
     asked = asking(find("en"))

@@ -13,6 +13,7 @@ from lingraft.corpus.language import find
 from lingraft.judge import answers, judging
 from lingraft.judge.human import figures as human
 from lingraft.judge.human.votes import Vote
+from lingraft.judge.panel import Votes
 from lingraft.judge.questions import AXES, asking
 from lingraft.report import judgement, people, write
 from lingraft.report.warnings import warnings
@@ -38,6 +39,8 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     made = items(40, better=0.8)
     models = frozenset(("base", "other"))
     better = [max(models, key=lambda model, item=item: worth(item.answers[model])) for item in made]
+    pairs = {item.id: [(models, one)] for item, one in zip(made, better, strict=True)}
+    ratings = {item.id: {"base": [dict.fromkeys(AXES, int(worth(item.answers["base"])))]} for item in made}
     found = judging.judge(
         made,
         [Planted(good, f"good {HOSTILE}"), Planted(parrot, "parrot")],
@@ -46,7 +49,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         mode=["pairwise", "axes"],
         seed=1,
         max_failed_share=0.0,
-        votes={item.id: [(models, one)] for item, one in zip(made, better, strict=True)},
+        votes=Votes(pairs, ratings),
     )
     votes = [
         *(
@@ -146,11 +149,13 @@ def test_agreement_is_of_pairs_people_and_axes(judged: dict) -> None:
     assert [one.what for one in found] == [
         *["other against base"] * 3,
         *AXES,
+        *(axis for axis in AXES for _ in range(2)),
         "comparisons, people alone",
     ]
-    assert [one.items for one in found] == [40] * 3 + [80] * len(AXES) + [40]
+    assert [one.items for one in found] == [40] * 3 + [80] * len(AXES) + [40] * (2 * len(AXES) + 1)
     assert found[1].two == [(f"good {HOSTILE}, people", "1.00 [1.00, 1.00]")]
-    assert found[-2].fleiss == "1.00 [1.00, 1.00]"
+    assert found[3].fleiss == "1.00 [1.00, 1.00]"
+    assert found[-2].two == [("parrot, people", "1.00 [1.00, 1.00]")]
     assert (found[-1].krippendorff, found[-1].two) == ("1.00 [1.00, 1.00]", [])
 
 

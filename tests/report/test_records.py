@@ -66,3 +66,12 @@ def test_hostile_reasons_and_sources_stay_text(aligned, tmp_path):
 def test_an_empty_stream_has_no_lengths():
     assert records.lengths({"answer_bytes": {}}) == ""
     assert records.languages({}) == ""
+
+
+def test_what_became_of_the_models_own_answers(aligned, tmp_path):
+    became = {"pairs": 31, "preferred by order": 9}
+    aligned["records"][1]["figures"]["on_policy"] = {"prompts": 40, "judge": HOSTILE, "became": became, "verdicts": {}}
+    page = write(aligned, tmp_path).read_text(encoding="utf-8")
+    assert "img" not in outline(page).tags
+    assert "of 40 prompts, judged by <" in records.on_policy(aligned["records"][1]["figures"]).replace("</", "<")
+    assert ": 31 pairs, 9 preferred by order" in told(page)

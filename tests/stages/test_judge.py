@@ -103,7 +103,7 @@ def test_answers_and_two_judges(folder: Path) -> None:
     assert "Without a chat template and asked as the other side of a written dialogue: base." in found["warnings"]
     assert "one gave every answer the same scores, and they say nothing of the answers." in found["warnings"]
     assert {file.name for file in (folder / "work").iterdir()} == {
-        *("answers.jsonl", "unanswered.jsonl", "replies.jsonl", "verdicts.jsonl", "scores.jsonl")
+        *("answers.jsonl", "unanswered.jsonl", "scratch", "verdicts.jsonl", "scores.jsonl")
     }
 
 
@@ -212,3 +212,16 @@ ENDPOINT = '{"endpoint": "http://127.0.0.1:1/v1", "model": "m"}'
 def test_a_mistake_is_found_before_anything_runs(folder: Path, overrides: list[str], said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         planned(folder, *overrides)
+
+
+def test_another_judge_is_paid_for_alone(folder: Path) -> None:
+    with endpoint(judging) as server:
+        one, two = judges(server)
+        run(folder, judges=[one], replies="replies.jsonl")
+        shutil.rmtree(folder / "work")
+        server.seen.clear()
+        found = run(folder, judges=[one, two], replies="replies.jsonl")
+    assert {body["model"] for body in server.seen} == {"two"}
+    assert found["spent"]["one"] == found["spent"]["two"] | {"price": found["spent"]["one"]["price"]}
+    kept, own = planned(folder, "judge.replies=elsewhere.jsonl"), planned(folder)
+    assert kept.fingerprint == own.fingerprint

@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from trained_for_tests import Recorder, Trained
 from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM
+from tuning_for_tests import conversations, preferences
 
 from lingraft.core.outside import TextSource
 from lingraft.corpus.build import build
@@ -73,3 +75,23 @@ def trained(
     """The undisturbed training that the others are compared with."""
     folder, progress = tmp_path_factory.mktemp("trained"), Recorder()
     return Trained(folder, pretrain(tiny_base, packed, corpus, folder, settings, progress=progress), progress)
+
+
+@pytest.fixture(scope="session")
+def said(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english: list[str]) -> Path:
+    folder = tmp_path_factory.mktemp("conversations")
+    for stream, sentences in (("target", polish), ("replay", english)):
+        made = [json.dumps(conversation.as_json()) for conversation in conversations(sentences, 24)]
+        (folder / f"{stream}.jsonl").write_text("\n".join(made[:18]) + "\n", encoding="utf-8")
+        (folder / f"{stream}.held_out.jsonl").write_text("\n".join(made[18:]) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def preferred(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english: list[str]) -> Path:
+    folder = tmp_path_factory.mktemp("preferences")
+    for stream, sentences, count in (("target", polish, 20), ("replay", english, 12)):
+        made = [json.dumps(preference.as_json()) for preference in preferences(sentences, count)]
+        (folder / f"{stream}.jsonl").write_text("\n".join(made[:-6]) + "\n", encoding="utf-8")
+        (folder / f"{stream}.held_out.jsonl").write_text("\n".join(made[-6:]) + "\n", encoding="utf-8")
+    return folder

@@ -4,27 +4,13 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from tuning_for_tests import conversations
 
 from lingraft.ask.message import Message
 from lingraft.conversations.record import Conversation
 from lingraft.conversations.template import Template, named
 from lingraft.core.errors import InputError
 from lingraft.train import answers
-
-
-def conversations(sentences: list[str], count: int) -> list[Conversation]:
-    """Questions and answers of unlike lengths, some with a second turn."""
-    return [
-        Conversation(
-            str(number),
-            (
-                Message("user", sentences[number % 8][: 10 + number]),
-                Message("assistant", sentences[(number + 3) % 8][: 8 + 2 * number]),
-                *([Message("user", "A potem?"), Message("assistant", "Nic.")] if number % 3 == 0 else []),
-            ),
-        )
-        for number in range(count)
-    ]
 
 
 @pytest.fixture

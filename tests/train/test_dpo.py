@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from tuning_for_tests import DPO, preferences
 
 from lingraft.ask.message import Message
 from lingraft.conversations.record import Preference, Verdict
@@ -22,34 +23,15 @@ from lingraft.train.dpo import dpo
 from lingraft.train.margins import Margins, compared, length_bias
 from lingraft.train.pairs import Pair
 from lingraft.train.preference_trainers import LOSSES
-from lingraft.train.settings import DpoSettings, Lora
+from lingraft.train.settings import Lora
 
-SETTINGS = DpoSettings(
-    sequence_tokens=128,
-    micro_batch_sequences=None,
-    lr=2e-3,
-    schedule="linear",
-    warmup_share=0.1,
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    precision="fp32",
-    checkpoint_minutes=10,
-    seed=3,
-    mix={"target": 0.75, "replay": 0.25},
-    batch_pairs=4,
-    epochs=3,
-    curve_points=3,
-    system="refuse",
-    loss="dpo",
-    beta=0.1,
-)
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4:]
 from transformers import TrainerCallback
 from lingraft.train import course
-from test_dpo import SETTINGS
+from tuning_for_tests import DPO
 from lingraft.train.dpo import dpo
 from dataclasses import replace
 
@@ -60,37 +42,14 @@ class Kill(TrainerCallback):
 
 own = course.Course.callbacks
 course.Course.callbacks = lambda self, *given: [*own(self, *given), Kill()]
-dpo(*map(Path, sys.argv[1:4]), replace(SETTINGS, checkpoint_minutes=0))
+dpo(*map(Path, sys.argv[1:4]), replace(DPO, checkpoint_minutes=0))
 """
 
 
-def preferences(sentences: list[str], count: int) -> list[Preference]:
-    """Chosen answers are sentences, rejected ones the same letters backwards, now shorter and now longer."""
-    return [
-        Preference(
-            str(number),
-            (Message("user", f"{number}. {sentences[number % 8][:20]}?"),),
-            sentences[(number + 3) % 8][: 20 + number],
-            sentences[(number + 3) % 8][: 20 + (2 * number if number % 2 else number // 2)][::-1],
-        )
-        for number in range(count)
-    ]
-
-
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english: list[str]) -> Path:
-    folder = tmp_path_factory.mktemp("preferences")
-    for stream, sentences, count in (("target", polish, 20), ("replay", english, 12)):
-        made = [json.dumps(preference.as_json()) for preference in preferences(sentences, count)]
-        (folder / f"{stream}.jsonl").write_text("\n".join(made[:-6]) + "\n", encoding="utf-8")
-        (folder / f"{stream}.held_out.jsonl").write_text("\n".join(made[-6:]) + "\n", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, data: Path) -> tuple[Path, dict]:
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, preferred: Path) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("dpo")
-    return folder, dpo(tiny_base, data, folder, SETTINGS)
+    return folder, dpo(tiny_base, preferred, folder, DPO)
 
 
 def template(folder: Path) -> Template:
@@ -132,7 +91,7 @@ def test_margins_are_those_of_two_models_token_by_token(
         for pair in held_out
     ]
     assert figures["held_out"]["target"]["margin"]["after"]["value"] == pytest.approx(0.1 * np.mean(slow), rel=1e-3)
-    fast = pairs.logprobs(policy, held_out, 400, 2)
+    fast = pairs.Reference(policy, 400, 2, autocast=False).of_pairs(held_out)
     assert fast[0, 0] == pytest.approx(logprob(policy, held_out[0].prompt, held_out[0].chosen), rel=1e-5)
 
 
@@ -150,8 +109,8 @@ def test_the_chosen_and_rejected_tokens_are_the_answers_with_their_end(tiny_base
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_prefers_what_is_chosen(tmp_path: Path, tiny_base: Path, data: Path, loss: str) -> None:
-    figures = dpo(tiny_base, data, tmp_path, replace(SETTINGS, loss=loss, epochs=2))
+def test_every_loss_prefers_what_is_chosen(tmp_path: Path, tiny_base: Path, preferred: Path, loss: str) -> None:
+    figures = dpo(tiny_base, preferred, tmp_path, replace(DPO, loss=loss, epochs=2))
     assert figures["loss"] == loss
     assert figures["held_out"]["target"]["margin"]["difference"]["value"] > 0
     assert figures["proof"]["moved"] > 0
@@ -167,7 +126,7 @@ def test_the_first_loss_is_that_of_the_paper(
     made = preferences(polish, 4)
     (folder / "target.jsonl").write_text("".join(json.dumps(one.as_json()) + "\n" for one in made), encoding="utf-8")
     size = 8 if loss == "kto" else 4
-    settings = replace(SETTINGS, loss=loss, mix={"target": 1.0}, epochs=1, batch_pairs=size, beta=0.5)
+    settings = replace(DPO, loss=loss, mix={"target": 1.0}, epochs=1, batch_pairs=size, beta=0.5)
     figures = dpo(tiny_base, folder, tmp_path, settings)
     model = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
     wanted = []
@@ -194,23 +153,37 @@ def test_the_first_loss_is_that_of_the_paper(
     assert figures["curve"][0]["loss"] == pytest.approx(expected, rel=2e-3)
 
 
-def test_adapters_can_move_instead(tmp_path: Path, tiny_base: Path, data: Path) -> None:
-    settings = replace(SETTINGS, train="lora", lora=Lora(rank=8, tables="frozen"), lr=1e-2, epochs=2)
-    figures = dpo(tiny_base, data, tmp_path, settings)
+def test_adapters_can_move_instead(tmp_path: Path, tiny_base: Path, preferred: Path) -> None:
+    settings = replace(DPO, train="lora", lora=Lora(rank=8, tables="frozen"), lr=1e-2, epochs=2)
+    figures = dpo(tiny_base, preferred, tmp_path, settings)
     assert figures["held_out"]["target"]["margin"]["difference"]["value"] > 0
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_base, tmp_path))
     assert torch.equal(before["model.embed_tokens.weight"], after["model.embed_tokens.weight"])
 
 
+@pytest.mark.parametrize("loss", ["dpo", "orpo"])
+def test_a_mixture_of_experts_can_prefer_too(tmp_path: Path, mixture: Path, preferred: Path, loss: str) -> None:
+    figures = dpo(mixture, preferred, tmp_path, replace(DPO, loss=loss, mix={"target": 1.0}, epochs=2))
+    assert figures["held_out"]["target"]["margin"]["difference"]["value"] > 0
+
+
+def test_adapters_on_a_base_in_four_bits(tmp_path: Path, tiny_base: Path, preferred: Path) -> None:
+    lora = Lora(rank=8, tables="frozen")
+    settings = replace(DPO, train="qlora", lora=lora, precision="bf16", lr=1e-2, epochs=2)
+    figures = dpo(tiny_base, preferred, tmp_path, settings)
+    assert figures["held_out"]["target"]["margin"]["difference"]["value"] > 0
+    assert {tensor.dtype for tensor in load_file(tmp_path / "model.safetensors").values()} == {torch.float32}
+
+
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(
-    tmp_path: Path, tiny_base: Path, data: Path, trained: tuple[Path, dict]
+    tmp_path: Path, tiny_base: Path, preferred: Path, trained: tuple[Path, dict]
 ) -> None:
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    command = [sys.executable, "-c", KILLED, str(tiny_base), str(data), str(tmp_path), *paths]
+    command = [sys.executable, "-c", KILLED, str(tiny_base), str(preferred), str(tmp_path), *paths]
     assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
     with pytest.raises(StageError, match="belongs to another training, different in beta"):
-        dpo(tiny_base, data, tmp_path, replace(SETTINGS, beta=0.2))
-    figures = dpo(tiny_base, data, tmp_path, SETTINGS)
+        dpo(tiny_base, preferred, tmp_path, replace(DPO, beta=0.2))
+    figures = dpo(tiny_base, preferred, tmp_path, DPO)
     whole, expected = (load_file(folder / "model.safetensors") for folder in (tmp_path, trained[0]))
     assert all(torch.equal(whole[name], expected[name]) for name in expected)
     assert figures["held_out"] == trained[1]["held_out"]
@@ -219,7 +192,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(
 def test_single_verdicts_are_for_kto_alone(tmp_path: Path, tiny_base: Path, polish: list[str]) -> None:
     rows = [Verdict(str(n), (Message("user", f"{n}?"),), polish[n], n % 2 == 0) for n in range(8)]
     (tmp_path / "target.jsonl").write_text("".join(json.dumps(row.as_json()) + "\n" for row in rows), encoding="utf-8")
-    settings = replace(SETTINGS, mix={"target": 1.0}, epochs=1)
+    settings = replace(DPO, mix={"target": 1.0}, epochs=1)
     told = r"8 target records are single answers that were found good or bad; dpo compares two(.|\n)*Set loss to kto"
     with pytest.raises(InputError, match=told):
         dpo(tiny_base, tmp_path, tmp_path / "out", settings)
@@ -233,13 +206,13 @@ def test_preferences_that_do_not_fit(tmp_path: Path, tiny_base: Path) -> None:
     (tmp_path / "target.jsonl").write_text(json.dumps(row.as_json()) + "\n", encoding="utf-8")
     told = "asks for 100% of target, and there are no target preferences to train on: 1 longer than the context"
     with pytest.raises(InputError, match=told):
-        dpo(tiny_base, tmp_path, tmp_path / "out", replace(SETTINGS, mix={"target": 1.0}))
+        dpo(tiny_base, tmp_path, tmp_path / "out", replace(DPO, mix={"target": 1.0}))
 
 
-def test_a_batch_of_whole_micro_batches(tmp_path: Path, tiny_base: Path, data: Path) -> None:
+def test_a_batch_of_whole_micro_batches(tmp_path: Path, tiny_base: Path, preferred: Path) -> None:
     told = r"a batch of 4 pairs is not made of whole micro-batches: 3 pairs(.|\n)*Set batch_pairs to a multiple of 3"
     with pytest.raises(InputError, match=told):
-        dpo(tiny_base, data, tmp_path, replace(SETTINGS, micro_batch_sequences=3))
+        dpo(tiny_base, preferred, tmp_path, replace(DPO, micro_batch_sequences=3))
 
 
 def test_a_model_that_goes_by_length_is_found_out() -> None:

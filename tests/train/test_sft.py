@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -9,39 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_answers import conversations
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from tuning_for_tests import SFT, conversations
 
 from lingraft.conversations.template import FOLDER, Template
 from lingraft.core.errors import InputError, StageError
 from lingraft.train import answers
-from lingraft.train.settings import Lora, SftSettings
+from lingraft.train.settings import Lora
 from lingraft.train.sft import sft
 
-SETTINGS = SftSettings(
-    sequence_tokens=128,
-    micro_batch_sequences=2,
-    lr=5e-3,
-    schedule="linear",
-    warmup_share=0.1,
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    precision="fp32",
-    checkpoint_minutes=10,
-    seed=3,
-    mix={"target": 0.5, "replay": 0.5},
-    batch_tokens=512,
-    epochs=4,
-    curve_points=3,
-    system="refuse",
-)
 RESUMED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[4:]
 from transformers import TrainerCallback
 from lingraft.train import callbacks, course
-from test_sft import SETTINGS
+from tuning_for_tests import SFT
 from lingraft.train.sft import sft
 from dataclasses import replace
 
@@ -52,24 +34,14 @@ class Kill(TrainerCallback):
 
 own = course.Course.callbacks
 course.Course.callbacks = lambda self, *given: [*own(self, *given), Kill()]
-sft(*map(Path, sys.argv[1:4]), replace(SETTINGS, checkpoint_minutes=0))
+sft(*map(Path, sys.argv[1:4]), replace(SFT, checkpoint_minutes=0))
 """
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory, polish: list[str], english: list[str]) -> Path:
-    folder = tmp_path_factory.mktemp("conversations")
-    for stream, sentences in (("target", polish), ("replay", english)):
-        made = [json.dumps(conversation.as_json()) for conversation in conversations(sentences, 24)]
-        (folder / f"{stream}.jsonl").write_text("\n".join(made[:18]) + "\n", encoding="utf-8")
-        (folder / f"{stream}.held_out.jsonl").write_text("\n".join(made[18:]) + "\n", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, data: Path) -> tuple[Path, dict]:
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, said: Path) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("sft")
-    return folder, sft(tiny_base, data, folder, SETTINGS)
+    return folder, sft(tiny_base, said, folder, SFT)
 
 
 def test_held_out_answers_cost_less_and_everything_that_should_has_moved(trained: tuple[Path, dict]) -> None:
@@ -102,13 +74,13 @@ def test_the_folder_is_a_model_that_answers_in_its_template_and_stops(trained: t
 
 
 def test_the_loss_of_a_step_is_that_of_the_answers_alone(
-    tmp_path: Path, tiny_base: Path, data: Path, polish: list[str]
+    tmp_path: Path, tiny_base: Path, said: Path, polish: list[str]
 ) -> None:
     """The first step's loss against the mean over answer tokens of the untrained model, one by one."""
     given = Template(AutoTokenizer.from_pretrained(tiny_base), (FOLDER / "zephyr.jinja").read_text(encoding="utf-8"))
     rows = len(answers.pack(answers.sequences(conversations(polish, 18), given, 128, "refuse"), 128, 2).ids_NS)
-    one_step = replace(SETTINGS, mix={"target": 1.0}, epochs=1, batch_tokens=128 * rows, micro_batch_sequences=1)
-    figures = sft(tiny_base, data, tmp_path, one_step)
+    one_step = replace(SFT, mix={"target": 1.0}, epochs=1, batch_tokens=128 * rows, micro_batch_sequences=1)
+    figures = sft(tiny_base, said, tmp_path, one_step)
     model = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     total = count = 0
@@ -133,9 +105,9 @@ def test_the_loss_of_a_step_is_that_of_the_answers_alone(
 
 
 @pytest.mark.parametrize("train", ["lora", "embeddings"])
-def test_other_weights_can_move(tmp_path: Path, tiny_base: Path, data: Path, train: str) -> None:
-    settings = replace(SETTINGS, train=train, lora=Lora(rank=8, tables="frozen"), mix={"target": 1.0}, epochs=2)
-    figures = sft(tiny_base, data, tmp_path, settings)
+def test_other_weights_can_move(tmp_path: Path, tiny_base: Path, said: Path, train: str) -> None:
+    settings = replace(SFT, train=train, lora=Lora(rank=8, tables="frozen"), mix={"target": 1.0}, epochs=2)
+    figures = sft(tiny_base, said, tmp_path, settings)
     assert figures["held_out"]["target"]["difference"]["value"] < 0
     before, after = (load_file(folder / "model.safetensors") for folder in (tiny_base, tmp_path))
     same = {name for name in before if torch.equal(before[name], after[name])}
@@ -144,32 +116,48 @@ def test_other_weights_can_move(tmp_path: Path, tiny_base: Path, data: Path, tra
     assert len(same) >= 3
 
 
+def test_adapters_on_a_base_in_four_bits(tmp_path: Path, tiny_base: Path, said: Path) -> None:
+    settings = replace(SFT, train="qlora", lora=Lora(rank=8, tables="frozen"), precision="bf16", lr=1e-2)
+    figures = sft(tiny_base, said, tmp_path, settings)
+    assert figures["held_out"]["target"]["difference"]["value"] < 0
+    stored = load_file(tmp_path / "model.safetensors")
+    assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
+    assert stored.keys() == load_file(tiny_base / "model.safetensors").keys()
+
+
+def test_a_mixture_of_experts_is_balanced_while_it_learns_to_answer(tmp_path: Path, mixture: Path, said: Path) -> None:
+    figures = sft(mixture, said, tmp_path, replace(SFT, mix={"target": 1.0}, epochs=2))
+    assert figures["held_out"]["target"]["difference"]["value"] < 0
+    config = AutoModelForCausalLM.from_pretrained(tmp_path).config
+    assert config.output_router_logits is AutoModelForCausalLM.from_pretrained(mixture).config.output_router_logits
+
+
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(
-    tmp_path: Path, tiny_base: Path, data: Path, trained: tuple[Path, dict]
+    tmp_path: Path, tiny_base: Path, said: Path, trained: tuple[Path, dict]
 ) -> None:
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    command = [sys.executable, "-c", RESUMED, str(tiny_base), str(data), str(tmp_path), *paths]
+    command = [sys.executable, "-c", RESUMED, str(tiny_base), str(said), str(tmp_path), *paths]
     assert subprocess.run(command, capture_output=True, check=False, env=dict(os.environ)).returncode == -signal.SIGKILL
     assert (tmp_path / "scratch" / "checkpoint-5").exists()
-    figures = sft(tiny_base, data, tmp_path, SETTINGS)
+    figures = sft(tiny_base, said, tmp_path, SFT)
     whole, expected = (load_file(folder / "model.safetensors") for folder in (tmp_path, trained[0]))
     assert all(torch.equal(whole[name], expected[name]) for name in expected)
     assert [point["loss"] for point in figures["curve"]] == [point["loss"] for point in trained[1]["curve"]]
 
 
 def test_a_checkpoint_of_other_conversations_is_refused(
-    tmp_path: Path, tiny_base: Path, data: Path, trained: tuple[Path, dict]
+    tmp_path: Path, tiny_base: Path, said: Path, trained: tuple[Path, dict]
 ) -> None:
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    command = [sys.executable, "-c", RESUMED, str(tiny_base), str(data), str(tmp_path), *paths]
+    command = [sys.executable, "-c", RESUMED, str(tiny_base), str(said), str(tmp_path), *paths]
     subprocess.run(command, capture_output=True, check=False, env=dict(os.environ))
     with pytest.raises(StageError, match="belongs to another training, different in the conversations, the template"):
-        sft(tiny_base, data, tmp_path, SETTINGS, template="llama2")
+        sft(tiny_base, said, tmp_path, SFT, template="llama2")
 
 
 def test_a_model_cannot_be_divided(
-    tmp_path: Path, tiny_base: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_base: Path, said: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lingraft.core.launch.sharded", lambda: True)
     with pytest.raises(InputError, match="sft does not divide a model among devices"):
-        sft(tiny_base, data, tmp_path, SETTINGS)
+        sft(tiny_base, said, tmp_path, SFT)

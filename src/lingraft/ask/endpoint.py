@@ -34,8 +34,8 @@ RETRIED = frozenset({408, 409, 425, 429})
 """Beside 500 and above: what passes by itself."""
 _tls = functools.cache(httpx.create_ssl_context)
 """Reading the certificates takes longer than many an answer."""
-ENOUGH = ("stop", "eos", "end_turn", None)
-"""What `finish_reason` says where a model came to its end; not every server says it."""
+CUT_OFF = ("length", "max_tokens")
+"""What `finish_reason` says of half an answer; what it says of a whole one differs from server to server."""
 
 
 class _Trouble(Exception):
@@ -120,8 +120,9 @@ class Endpoint:
                 progress.advance()
             return reply
 
+        options = {"timeout": self._seconds, "follow_redirects": False, "verify": _tls()}
         with (
-            httpx.Client(headers=headers, timeout=self._seconds, follow_redirects=False, verify=_tls()) as client,
+            httpx.Client(headers=headers, limits=httpx.Limits(max_connections=self._at_once), **options) as client,
             ThreadPoolExecutor(self._at_once) as pool,
         ):
             waiting = [pool.submit(one, messages) for messages in asked]
@@ -179,9 +180,10 @@ class Endpoint:
         except httpx.TimeoutException:
             raise _Trouble(f"There was no answer within {self._seconds:g} seconds.") from None
         except httpx.RequestError as error:
-            raise _Trouble(f"The connection failed: {_short(str(error)) or type(error).__name__}.") from None
+            what = self._quoted(str(error)).rstrip(".") or type(error).__name__
+            raise _Trouble(f"The connection failed: {what}.") from None
         if response.status_code == 200:
-            return _read(content, self._whole)
+            return _read(content, self._quoted, self._whole)
         raise self._refused(response, content)
 
     def _refused(self, response: httpx.Response, content: bytes) -> Exception:
@@ -200,23 +202,28 @@ class Endpoint:
             remedy = "The address ends before /chat/completions, mostly in /v1; GET {address}/models lists the models."
             return self._error(f'it knows no such address, or no model "{self.name}" (404){said}.', remedy)
         if 300 <= status < 400:
-            place = _short(response.headers.get("location", "elsewhere"))
+            place = self._quoted(response.headers.get("location", "elsewhere"))
             return self._error(f"the endpoint sends on to {place}.", "Give that address, if you trust it.")
         # Too long, or against the rules of the provider: of this question; the same of all of them is told as silence.
         return _Trouble(f"The endpoint refuses the question ({status}){said}.", again=False)
 
     def _said(self, content: bytes) -> str:
-        """What the server says, short, and without the key should it repeat that."""
+        """What the server says about an error."""
         text = content.decode("utf-8", "replace")
         try:
             error = json.loads(text)["error"]
             text = str(error["message"] if isinstance(error, dict) else error)
         except (ValueError, KeyError, TypeError, RecursionError):
             pass
+        text = self._quoted(text).rstrip(".")
+        return f': "{text}"' if text else ""
+
+    def _quoted(self, text: str) -> str:
+        """What a server says, as it may stand in an error: one line, not long, without the key."""
         if self._key:
             text = text.replace(self._key, "[key]")
-        text = _short(text).rstrip(".")
-        return f': "{text}"' if text else ""
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= QUOTED_CHARACTERS else f"{text[:QUOTED_CHARACTERS]}…"
 
     def _error(self, what: str, remedy: str) -> InputError:
         return InputError(what, where=self._url, remedy=remedy)
@@ -267,7 +274,7 @@ def key_of(variable: str) -> str:
     return key
 
 
-def _read(content: bytes, whole: bool) -> Reply:
+def _read(content: bytes, quoted: Callable[[str], str], whole: bool) -> Reply:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -277,17 +284,15 @@ def _read(content: bytes, whole: bool) -> Reply:
         text, ending = choice["message"]["content"], choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
         error = body.get("error") if isinstance(body, dict) else None
-        said = f" It says: {_short(str(error))}." if error else ""
+        said = f" It says: {quoted(str(error))}." if error else ""
         raise _Trouble(f"The answer is not of the schema of chat completions.{said}") from None
     tokens = _tokens(body.get("usage"))
-    if ending == "length":
+    if ending in CUT_OFF:
         if whole or not isinstance(text, str):
             return _failed("The answer was cut off at max_tokens.", tokens)
         return Reply(text.encode(errors="replace").decode(), None, tokens, cut=True)
     if ending == "content_filter":
         return _failed("The provider's content filter took the answer away.", tokens)
-    if ending not in ENOUGH:
-        return _failed(f'The model ended with "{_short(str(ending))}" and not with an answer.', tokens)
     if not isinstance(text, str) or not text.strip():
         raise _Trouble("The answer is empty.", own=True)
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -321,8 +326,3 @@ def _asked_wait(headers: Mapping[str, str]) -> float:
             return 0.0
         seconds = until - now
     return min(max(seconds, 0.0), LONGEST_ASKED_WAIT) if seconds == seconds else 0.0
-
-
-def _short(text: str) -> str:
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= QUOTED_CHARACTERS else f"{text[:QUOTED_CHARACTERS]}…"

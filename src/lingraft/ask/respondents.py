@@ -1,16 +1,15 @@
-"""The models that recipes name, ready to be asked."""
+"""From the settings in a recipe to the model that is asked."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from lingraft.core.respondents import NO_EFFECT, EndpointSettings, LocalSettings, RespondentSettings
+from lingraft.core.asked import EndpointSettings, LocalSettings
 
+from .endpoint import Endpoint
 from .respondent import Reply, Respondent
 
-__all__ = ["NO_EFFECT", "EndpointSettings", "LocalSettings", "RespondentSettings", "respondent", "tokens_of"]
 
-
-def respondent(settings: RespondentSettings, folder: Path, *, whole: bool = True) -> Respondent:
+def respondent(settings: EndpointSettings | LocalSettings, folder: Path, *, whole: bool = True) -> Respondent:
     """The model that the settings name; `folder` is where a relative path begins.
 
     With `whole` an answer that was cut off is a failed reply.
@@ -18,12 +17,10 @@ def respondent(settings: RespondentSettings, folder: Path, *, whole: bool = True
     Raises InputError for an address that is none, a key that is not set, and a folder without a chat model.
     """
     if isinstance(settings, LocalSettings):
-        from .local import Local  # torch is not needed to ask an endpoint
+        from .local import Local  # with torch, which no endpoint needs
 
         values = settings.model_dump(exclude={"model"})
         return Local(folder / settings.model, whole=whole, **values)
-    from .endpoint import Endpoint
-
     values = settings.model_dump(exclude={"endpoint", "model", "price_in", "price_out"})
     return Endpoint(settings.endpoint, settings.model, whole=whole, **values)
 

@@ -55,7 +55,7 @@ def mended(record: Record) -> tuple[Record, list[str]]:
         before, now = now, [mend(text) for text in now]
         if now != before:
             done.append(name)
-    trimmed = _with_texts(record, now) if done else record
+    trimmed = with_texts(record, now) if done else record
     turns = messages(trimmed)
     if turns and turns[0] == Message(SYSTEM, ""):
         turns = turns[1:]
@@ -132,7 +132,8 @@ def texts(record: Record) -> list[str]:
     return [*(turn.content for turn in messages(record)), *ends]
 
 
-def _with_texts(record: Record, new: Sequence[str]) -> Record:
+def with_texts(record: Record, new: Sequence[str]) -> Record:
+    """The record with other texts, in the order of `texts`."""
     turns = tuple(Message(turn.role, text) for turn, text in zip(messages(record), new, strict=False))
     ends = new[len(turns) :]
     if isinstance(record, Conversation):

@@ -1,12 +1,12 @@
 """A recipe: base model, language and named stages, read from YAML with every mistake named at once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Tag, TypeAdapter, ValidationError
 
 from . import yaml_source
 from .errors import RecipeError
@@ -138,10 +138,11 @@ def _validate(
         return model.model_validate(values)
     except ValidationError as error:
         for mistake in error.errors():
-            dotted = ".".join(str(part) for part in mistake["loc"] if part != "[key]")
+            place, fields = _place(model, mistake["loc"])
+            dotted = ".".join(str(part) for part in place if part != "[key]")
             full = f"{key}.{dotted}" if key and dotted else key or dotted
             if mistake["type"] == "extra_forbidden":
-                names = known or [name for name in _fields_at(model, mistake["loc"]) if name != "kind"]
+                names = known or [name for name in fields if name != "kind"]
                 source.mistake(full, f"this key is not known. {did_you_mean(str(mistake['loc'][-1]), names)}")
             elif mistake["type"] == "missing":
                 source.mistake(full, "this key is needed and is not there.")
@@ -152,14 +153,29 @@ def _validate(
         return None
 
 
-def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The field names of the model that stands at `place`, one level above its last part."""
+def _place(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list[int | str], list[str]]:
+    """A place without the tags of unions, and the field names of the model one level above its last part."""
+    path: list[int | str] = []
+    tagged: dict[str, type[BaseModel]] = {}
     for part in place[:-1]:
+        if part in tagged:
+            model, tagged = tagged[part], {}
+            continue
+        path.append(part)
         if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            candidates = [annotation, *getattr(annotation, "__args__", ())]
-            model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
-    return list(model.model_fields)
+            parts = list(_parts(model.model_fields[part].annotation))
+            tagged = {
+                mark.tag: get_args(found)[0] for found in parts for mark in get_args(found)[1:] if type(mark) is Tag
+            }
+            model = next((found for found in parts if isinstance(found, type) and issubclass(found, BaseModel)), model)
+    return [*path, *(place[-1:] if place[-1:] and place[-1] not in tagged else ())], list(model.model_fields)
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """An annotation and all that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
 
 
 def _resolve_references(
@@ -176,6 +192,8 @@ def _resolve_references(
                     source.mistake(key, _no_such_step(reference, needs.makes, makers, stages))
             if given == []:
                 source.mistake(key, "no stage is named; leave the key out for all of them.")
+            elif given is None and not needs.nearest:
+                continue
             elif given is None and not makers and not needs.optional:
                 kinds = [kind for kind, stage in table.items() if needs.makes in stage.makes]
                 source.mistake(

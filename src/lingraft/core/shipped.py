@@ -8,14 +8,13 @@ from .registry import did_you_mean
 from .yaml_source import read_text
 
 PACKAGE = Path(__file__).parents[1]
-STARTER = "starter"
 
 
 def recipes() -> dict[str, tuple[Path, str]]:
     """Every shipped recipe by name: its file and the first line of its comment."""
     # In a checkout the recipes stand at the top; a wheel carries them inside the package.
     folder = next(place for place in (PACKAGE / "recipes", PACKAGE.parents[1] / "recipes") if place.is_dir())
-    files = {STARTER: PACKAGE / "starter" / "starter.yaml"}
+    files = {path.stem: path for path in sorted((PACKAGE / "starter").glob("*.yaml"), key=lambda path: path.stem)}
     files |= {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.yaml"))}
     return {name: (path, _summary(path)) for name, path in files.items()}
 

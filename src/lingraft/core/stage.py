@@ -23,6 +23,8 @@ class Needs:
     makes: str
     optional: bool = False
     """Whether the stage can do without, when no earlier step makes it."""
+    nearest: bool = True
+    """Whether it means any step when it is left out."""
 
 
 class StageConfig(BaseModel):

@@ -5,8 +5,9 @@ A file is 8 bytes of header length, the header as JSON, then the tensors without
 
 import json
 import os
+import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -77,6 +78,20 @@ class Checkpoint:
             index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
             self._count(index.get("metadata") or {}, changed)
             (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+
+    def rewrite(
+        self, folder: Path, made: Callable[[str], Iterator[torch.Tensor] | None], *, progress: Progress = SILENT
+    ) -> None:
+        """The same files in `folder`, the values of each tensor as `made` gives them in runs of its first axis.
+
+        Shapes and types stay; a tensor for which `made` gives None is copied byte for byte.
+        """
+        total = sum(shard.path.stat().st_size for shard in self.shards.values())
+        progress.start("writing the weights", total, "B")
+        for name, shard in self.shards.items():
+            _rewrite(shard, folder / name, made, progress)
+        if (self.folder / INDEX).exists():
+            shutil.copyfile(self.folder / INDEX, folder / INDEX)
 
     def _count(self, metadata: dict[str, Any], changed: Mapping[str, torch.Tensor]) -> None:
         """Bring the totals of the index up to date, where it has them."""
@@ -157,6 +172,21 @@ def _write(shard: Shard, destination: Path, changed: Mapping[str, torch.Tensor],
             progress.advance(last - first)
             position = last
         _copy(old, new, position, os.fstat(old.fileno()).st_size, progress)
+
+
+def _rewrite(
+    shard: Shard, destination: Path, made: Callable[[str], Iterator[torch.Tensor] | None], progress: Progress
+) -> None:
+    with shard.path.open("rb") as old, destination.open("wb") as new:
+        _copy(old, new, 0, shard.start, progress)
+        for name, entry in shard.tensors.items():
+            first, last = (shard.start + offset for offset in entry["data_offsets"])
+            parts = made(name)
+            if parts is None:
+                _copy(old, new, first, last, progress)
+                continue
+            for part in parts:
+                progress.advance(new.write(part.contiguous().reshape(-1).view(torch.uint8).numpy().data))
 
 
 def _header(shard: Shard, changed: Mapping[str, torch.Tensor]) -> bytes:

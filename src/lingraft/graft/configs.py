@@ -5,9 +5,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from transformers import PretrainedConfig
+
 from lingraft.core.errors import InputError
 
 from .matching import Matching
+
+OF_EVERY_CONFIG = frozenset(PretrainedConfig().to_dict()) - {"model_type"}
+# How much text is read, how weights were begun and trained: not what they compute.
+NO_ARCHITECTURE = frozenset(
+    (
+        *("vocab_size", "max_position_embeddings", "sliding_window", "max_window_layers", "use_cache"),
+        *("initializer_range", "pretraining_tp", "router_aux_loss_coef", "output_router_logits"),
+    )
+)
+
+
+def differences(config: PretrainedConfig, other: PretrainedConfig) -> dict[str, tuple[Any, Any]]:
+    """What makes the architectures of two configs differ: the value of both by dotted key; None where one has none."""
+    ours, theirs = _flat(config.to_dict()), _flat(other.to_dict())
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return {key: (ours.get(key), theirs.get(key)) for key in keys if _of_architecture(key)}
+
+
+def _of_architecture(key: str) -> bool:
+    name = key.rpartition(".")[2]
+    unrelated = name in NO_ARCHITECTURE or name.endswith(("_token_id", "dropout", "_pdrop"))
+    return not unrelated and key.partition(".")[0] not in OF_EVERY_CONFIG
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
 
 
 def write_configs(base: Path, folder: Path, matching: Matching, rows: int, tokenizer: Path) -> None:

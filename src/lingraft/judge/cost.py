@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from lingraft.ask.message import Messages
 from lingraft.ask.respondent import Reply, Respondent
-from lingraft.ask.respondents import RespondentSettings, tokens_of
+from lingraft.ask.respondents import tokens_of
+from lingraft.core.asked import EndpointSettings, LocalSettings
 from lingraft.core.progress import SILENT, Progress
 
 from .questions import Wording
@@ -36,7 +37,7 @@ class Cost:
 
 
 def forecast(
-    judges: Sequence[RespondentSettings],
+    judges: Sequence[EndpointSettings | LocalSettings],
     wording: Wording,
     *,
     prompts: int,

@@ -77,6 +77,8 @@ def judge(
         by_judge = {name: axes.figures(name, items, found, seed=seed) for name, found in scored.items()}
         agreement = panel.of_scores(scored, [base, *others], seed=seed) if len(scored) > 1 else None
         figures[AXES] = {"judges": by_judge, "agreement": agreement}
+        if votes is not None and votes.ratings:
+            figures[AXES]["with_people"] = panel.scores_with_people(scored, votes, seed=seed)
         figures["warnings"] += [told for found in by_judge.values() for told in found["warnings"]]
     return figures
 
@@ -96,7 +98,7 @@ def _of_pair(
     }
     if len(by_judge) > 1:
         found |= panel.of_outcomes(by_judge, seed=seed)
-    if votes is not None:
+    if votes is not None and votes.pairs:
         found["with_people"] = panel.with_people(by_judge, model, base, votes, seed=seed)
     return found
 

@@ -1,10 +1,12 @@
 """Several judges: how far they agree with each other and with people, and what most of them say."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from statistics import fmean, median_low
 from typing import Any
 
 from lingraft.core.errors import InputError
@@ -12,13 +14,21 @@ from lingraft.core.errors import InputError
 from . import agreement
 from .axes import Scored
 from .pairwise import LOSS, WIN, Compared
-from .questions import AXES
+from .questions import AXES, BEST
 from .win_rate import outcomes, plain, rate
 
 OUTCOMES = (LOSS, "tie", WIN)
 """From the worst for a model to the best, as ordinal agreement takes them."""
-Votes = Mapping[str, Sequence[tuple[frozenset[str], str | None]]]
-"""By item: the two models that a person was shown, and the one preferred; None is neither."""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What people said, by item."""
+
+    pairs: dict[str, list[tuple[frozenset[str], str | None]]]
+    """The two models that a person was shown, and the one preferred; None is neither."""
+    ratings: dict[str, dict[str, list[dict[str, int]]]]
+    """By model, each person's scores on the axes."""
 
 
 def majority(said: Sequence[str | None]) -> str | None:
@@ -50,32 +60,45 @@ def of_scores(by_judge: Mapping[str, Sequence[Scored]], models: Sequence[str], *
     return found
 
 
-def read_votes(path: Path) -> dict[str, list[tuple[frozenset[str], str | None]]]:
-    """People's comparisons by item, from what `lingraft judge serve` exports; scores and attention checks are left out.
+def read_votes(path: Path) -> Votes:
+    """What people said, from what `lingraft judge export` writes; attention checks are left out.
 
-    Raises InputError, with file and line, for a line that is no vote, and where there is no comparison.
+    Raises InputError, with file and line, for a line that is no vote, and where there is none.
     """
-    found: dict[str, list[tuple[frozenset[str], str | None]]] = defaultdict(list)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the votes cannot be read: {error}.", where=path, remedy=_VOTES) from error
+    found = Votes({}, {})
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            item, shown, better, attention = row["item"], row["shown"], row.get("better"), row.get("attention")
-            is_vote = isinstance(item, str) and isinstance(shown, list) and (better is None or better in shown)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            is_vote = False
-        if not is_vote:
+        if line.strip() and not _add(found, line):
             raise InputError("this is no vote.", where=f"{path}:{number}", remedy=_VOTES)
-        if attention is None and len(shown) == 2:
-            found[item].append((frozenset(shown), better))
-    if not found:
-        raise InputError("there is no comparison in it.", where=path, remedy=_VOTES)
-    return dict(found)
+    if not (found.pairs or found.ratings):
+        raise InputError("there is no vote in it.", where=path, remedy=_VOTES)
+    return found
+
+
+def _add(votes: Votes, line: str) -> bool:
+    """Takes a vote in; whether it is one."""
+    try:
+        row = json.loads(line)
+        item, shown, choice, better = row["item"], row["shown"], row["choice"], row.get("better")
+        if row["attention"] is not None:
+            return True
+        models = [model for model in shown if isinstance(model, str)]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False
+    if not isinstance(item, str) or len(models) != len(shown):
+        return False
+    if isinstance(choice, dict) and len(models) == 1:
+        if not all(type(choice.get(axis)) is int and 0 <= choice[axis] <= BEST for axis in AXES):
+            return False
+        votes.ratings.setdefault(item, {}).setdefault(models[0], []).append(choice)
+        return True
+    if len(models) != 2 or not (better is None or better in models):
+        return False
+    votes.pairs.setdefault(item, []).append((frozenset(models), better))
+    return True
 
 
 def with_people(
@@ -84,9 +107,8 @@ def with_people(
     """How far each judge agrees with what most people said of a pair, on the pairs that people were shown."""
     pair = frozenset((model, against))
     ids = [one.id for one in next(iter(by_judge.values()))]
-    people = [
-        majority([_outcome(better, model) for shown, better in votes.get(item, ()) if shown == pair]) for item in ids
-    ]
+    of_pair = [[better for shown, better in votes.pairs.get(item, ()) if shown == pair] for item in ids]
+    people = [majority([_outcome(better, model) for better in said]) for said in of_pair]
     judges = {}
     for judge, compared in by_judge.items():
         both = [
@@ -99,7 +121,26 @@ def with_people(
     return {"pairs": told, "people": outcomes(people, seed=seed), "judges": judges}
 
 
-_VOTES = "Give the file that `lingraft judge export` writes: one JSON object a line, with item, shown and better."
+def scores_with_people(by_judge: Mapping[str, Sequence[Scored]], votes: Votes, *, seed: int) -> dict[str, Any]:
+    """How far each judge's scores agree with the median of people's, axis by axis, and how much higher they are."""
+    found: dict[str, Any] = {}
+    for axis in AXES:
+        found[axis] = {}
+        for judge, scored in by_judge.items():
+            both = [
+                (one.scores[model][axis], [rating[axis] for rating in ratings])
+                for one in scored
+                for model, ratings in votes.ratings.get(one.id, {}).items()
+                if model in one.scores
+            ]
+            medians = [median_low(people) for _, people in both]
+            kappa = agreement.cohen([said for said, _ in both], medians, weights="quadratic")
+            higher = rate([said - fmean(people) for said, people in both], seed=seed)
+            found[axis][judge] = {"answers": len(both), "kappa": plain(kappa.interval(seed)), "higher": higher}
+    return found
+
+
+_VOTES = "Give the file that `lingraft judge export` writes: one JSON object a line, with item, shown, choice, better."
 
 
 def _outcome(better: str | None, model: str) -> str:

@@ -27,8 +27,8 @@ FIRST, SECOND, TIE = "A", "B", "TIE"
 FOLDER = Path(__file__).with_name("languages")
 MARK_DIGITS = 12
 _SLOT = re.compile(r"\{(\w+)\}")
-_FRINGE = r"[\s*_`>#\"'\[\](){}.。।]*"
-"""What judges put around a verdict: Markdown, quotes, brackets."""
+_FRINGE = r"[ \t\r*_`>#\"'\[\](){}.。।]*"
+"""What judges put around a verdict on its line: Markdown, quotes, brackets."""
 _SCORE = rf"{_FRINGE}[:=]{_FRINGE}([0-3])(?:\.0+)?(?![\d.]*\d)"
 
 
@@ -118,7 +118,7 @@ def verdict(reply: str, mark: str) -> str | None:
     lines = re.findall(rf"^{_FRINGE}{mark}{_FRINGE}[:=-]?{_FRINGE}{known}{_FRINGE}$", reply, re.IGNORECASE | re.M)
     if lines:
         return lines[-1].upper()
-    whole = re.fullmatch(rf"{_FRINGE}{known}{_FRINGE}", reply, re.IGNORECASE)
+    whole = re.fullmatch(rf"{_FRINGE}{known}{_FRINGE}", reply.strip(), re.IGNORECASE)
     return whole[1].upper() if whole else None
 
 

@@ -143,6 +143,11 @@ def agreement(found: Mapping[str, Any]) -> list[Agreement]:
             told.append(Agreement(pair, said["pairs"], two, "", ""))
     for axis, of_axis in (figures.get("axes", {}).get("agreement") or {}).items():
         told.append(_agreement(axis, of_axis))
+    for axis, by_judge in figures.get("axes", {}).get("with_people", {}).items():
+        for judge, said in by_judge.items():
+            told.append(
+                Agreement(axis, said["answers"], [(f"{judge}, {PEOPLE}", with_interval(said["kappa"]))], "", "")
+            )
     alphas = (figures.get("people") or {}).get("agreement") or {}
     for axis, of_people in ({"comparisons": alphas} if "krippendorff_alpha" in alphas else alphas).items():
         alpha = with_interval(of_people["krippendorff_alpha"])

@@ -50,6 +50,15 @@ def translated(figures: Mapping[str, Any]) -> str:
     return told + (f", median chrF++ of the way back {fmt.decimal(back, 1)}" if back is not None else "")
 
 
+def on_policy(figures: Mapping[str, Any]) -> str:
+    """What became of the model's own answers when they were judged two by two."""
+    found = figures.get("on_policy")
+    if not found:
+        return ""
+    became = ", ".join(f"{fmt.count(number)} {what}" for what, number in found["became"].items())
+    return f"of {fmt.count(found['prompts'])} prompts, judged by {found['judge']}: {became}"
+
+
 def warnings(report: Mapping[str, Any]) -> list[str]:
     """Streams and translations of which much was left out."""
     told = []

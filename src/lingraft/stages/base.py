@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from lingraft.core.errors import InputError
 from lingraft.core.hub import commit
+from lingraft.core.progress import SILENT, Progress
 from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
 
 SHIPPED = Path(__file__).parents[1] / "starter"
@@ -101,14 +102,8 @@ def run(job: Job) -> dict[str, Any]:
 
         make(job.config.architecture, job.folder, job.settings.seed)
         return {**_identity_of_new(job.config), **describe(job.folder)}
-    name = job.config.model
-    source = local_folder(name, job.recipe_folder)
-    if source is not None:
-        name = source.name
-    else:
-        job.progress.start(f"fetching {name}")
-        source = _snapshot(job.config)
-        _check_folder(source)
+    source = source_folder(job.config, job.recipe_folder, job.progress)
+    name = job.config.model if local_folder(job.config.model, job.recipe_folder) is None else source.name
     for path in _files(source):
         link = job.folder / path.name
         link.unlink(missing_ok=True)
@@ -131,27 +126,37 @@ def local_folder(model: str, recipe_folder: Path) -> Path | None:
     return None
 
 
-def folder_of(model: str, trust_remote_code: bool) -> Path:
-    """The folder of a model named on the command line, fetched where it is on the hub."""
-    folder = local_folder(model, Path.cwd())
+def source_folder(config: Base, recipe_folder: Path, progress: Progress = SILENT) -> Path:
+    """The folder of a model, fetched where it is on the hub."""
+    folder = local_folder(config.model, recipe_folder)
     if folder is None:
-        folder = _snapshot(Base(model=model, trust_remote_code=trust_remote_code))
+        progress.start(f"fetching {config.model}")
+        folder = _snapshot(config)
     _check_folder(folder)
     return folder
+
+
+def folder_of(model: str, trust_remote_code: bool) -> Path:
+    """The folder of a model named on the command line."""
+    return source_folder(Base(model=model, trust_remote_code=trust_remote_code), Path.cwd())
+
+
+def config_folder(config: Base, recipe_folder: Path) -> Path:
+    """A folder with the config of a model, and the code that comes with it; no weights are fetched."""
+    return local_folder(config.model, recipe_folder) or _config_folder(config)
 
 
 def model_config(recipe: Any, figures: Mapping[str, Any]) -> tuple[Any, int]:
     """The config of a model that was made from the recipe's base and has these figures, and how many rows are new."""
     config = recipe.stages["base"]
     if config.architecture is not None:
-        loaded = _configuration(config)
+        found = _configuration(config)
     else:
-        folder = local_folder(config.model, recipe.folder) or _config_folder(config)
-        loaded = _loaded(folder, config.trust_remote_code)
-    rows = figures.get("vocabulary") or loaded.vocab_size
-    num_new = max(0, rows - loaded.vocab_size)
-    loaded.vocab_size = rows
-    return loaded, num_new
+        found = loaded(config_folder(config, recipe.folder), config.trust_remote_code)
+    rows = figures.get("vocabulary") or found.vocab_size
+    num_new = max(0, rows - found.vocab_size)
+    found.vocab_size = rows
+    return found, num_new
 
 
 def _snapshot(config: Base) -> Path:
@@ -161,13 +166,13 @@ def _snapshot(config: Base) -> Path:
 
 
 def _config_folder(config: Base) -> Path:
-    """Where the hub's config of the model is, and the code that comes with it; no weights are fetched."""
     from huggingface_hub import snapshot_download
 
     return Path(snapshot_download(config.model, revision=_commit(config), allow_patterns=["config.json", "*.py"]))
 
 
-def _loaded(folder: Path, trust_remote_code: bool) -> Any:
+def loaded(folder: Path, trust_remote_code: bool) -> Any:
+    """The config in a folder."""
     from transformers import AutoConfig
 
     try:
@@ -180,7 +185,7 @@ def _expected(folder: Path, trusted: Mapping[str, bool]) -> dict[str, Any]:
     """What `describe` will find in weights that are not here yet."""
     from lingraft.forecast.rehearsal import weigh
 
-    config = _loaded(folder, **trusted)
+    config = loaded(folder, **trusted)
     parameters, num_bytes = weigh(config)
     return {**_sizes(_mapping(folder / "config.json")), "parameters": parameters, "weight_bytes": num_bytes}
 

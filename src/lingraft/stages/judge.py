@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from lingraft.core.artifact import SCRATCH
+from lingraft.core.asked import NO_EFFECT, AskedSettings, EndpointSettings, LocalSettings
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.outside import identity
-from lingraft.core.respondents import NO_EFFECT, EndpointSettings, LocalSettings
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 PAID_BATCH, LOCAL_BATCH = 16, 64
 TEMPLATE, DIALOGUE = "template", "dialogue"
 REPLIES = "replies.jsonl"
-"""Every reply by what was asked, of models and of judges."""
+"""Every reply of models and judges, by what was asked; below `SCRATCH`, for what is said of each prompt stays."""
 
 
 class Judge(StageConfig):
@@ -40,12 +41,16 @@ class Judge(StageConfig):
     context_tokens: int | None = Field(
         None, ge=32, description="Of the models; by default what each has positions for."
     )
-    judges: list[EndpointSettings | LocalSettings] = Field(
+    judges: list[AskedSettings] = Field(
         [], description="Models behind endpoints or in folders; none leaves the answers and their language alone."
     )
     mode: list[Literal["pairwise", "axes"]] = Field(["pairwise", "axes"], min_length=1)
     max_failed_share: float = Field(
         0.05, ge=0, le=1, description="Of a judge's questions, left unanswered, above which the stage stops."
+    )
+    replies: str | None = Field(
+        None,
+        description="A file that keeps every reply for later runs too: one with another judge pays for that alone.",
     )
     votes: str | None = Field(
         None, description="What `lingraft judge export` wrote, to report, and to hold the judges against."
@@ -177,11 +182,10 @@ def run(job: Job) -> dict[str, Any]:
     if not config.judges:
         return figures
     judges = (
-        Kept(respondent(judge, job.recipe_folder, whole=False), job.folder / REPLIES, batch=_batch(judge))
+        Kept(respondent(judge, job.recipe_folder, whole=False), _replies(job), batch=_batch(judge))
         for judge in config.judges
     )
-    compared = "pairs" in figures.get("people", {})
-    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if compared else None
+    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     found = judging.judge(
         items,
         judges,
@@ -221,7 +225,12 @@ def _models(job: Job, forms: Mapping[str, str], wording: "Wording") -> Iterator[
             whole=False,
             name=name,
         )
-        yield name, Kept(local, job.folder / REPLIES)
+        yield name, Kept(local, _replies(job))
+
+
+def _replies(job: Job) -> Path:
+    file = job.config.replies
+    return job.folder / SCRATCH / REPLIES if file is None else _beside(file, job.recipe_folder)
 
 
 def _batch(judge: EndpointSettings | LocalSettings) -> int:
@@ -283,4 +292,5 @@ STAGE = Stage(
     check=check,
     outside=outside,
     forecast=forecast,
+    no_effect=frozenset({"replies"}),
 )

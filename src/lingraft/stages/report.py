@@ -13,7 +13,7 @@ SECTIONS = {"evaluate": "evaluation", "analyze": "analysis"}
 """Where a section of the page is not called by the kind of its stage."""
 
 TRAININGS = ("pretrain", "sft", "dpo")
-RECORDS = ("conversations", "preferences", "translate", "translate_preferences")
+RECORDS = ("conversations", "preferences", "translate", "translate_preferences", "on_policy")
 """Of these kinds there may be several steps, and all of them stand on the page."""
 
 SAMPLES, SAMPLE_CHARACTERS = 6, 1200

@@ -13,6 +13,8 @@ from .base import describe, origin
 from .training_keys import WITHOUT_EFFECT, Training, check_training, settings_of
 
 BYTES_PER_TOKEN = 3.5
+MAKE_TARGET = ("translate", "translate_preferences", "on_policy")
+"""Kinds of stages that make records in the target language, whatever they are given."""
 
 
 class Sft(Training):
@@ -71,13 +73,14 @@ def check(context: Check) -> None:
 def check_mix(context: Check) -> None:
     """Raise RecipeError where the mix asks for a stream that the data does not have."""
     config, stages = context.config, context.recipe.stages
-    data = stages[config.data]
-    while data.kind == "translate":
-        if config.mix.get("target"):
-            return
+    data, made = stages[config.data], set()
+    while data.kind in MAKE_TARGET:
+        made.add("target")
+        if not hasattr(data, "data"):
+            break
         data = stages[data.data]
     for stream, share in config.mix.items():
-        if share and not getattr(data, stream):
+        if share and stream not in made and not getattr(data, stream):
             raise RecipeError(
                 f'the mix has {share:.0%} of {stream}, and "{config.data}" has no {stream} sources.',
                 where=f"mix.{stream}",

@@ -155,7 +155,7 @@ def run_records(job: Job, wanted: Any, **options: Any) -> dict[str, Any]:
 def _languages(job: Job, expected: dict[str, str | None]) -> dict[str, Any]:
     """What judges each language that an answer may have to be in, by its tag."""
     from lingraft.conversations.languages import Expected
-    from lingraft.corpus import StreamTexts, find
+    from lingraft.corpus import find
 
     streams = {tag: name for name, tag in expected.items() if tag is not None}
     sources = {"target": job.config.target, "replay": job.config.replay}
@@ -165,14 +165,23 @@ def _languages(job: Job, expected: dict[str, str | None]) -> dict[str, Any]:
         name, rivals = streams.get(tag), [other for other in streams if other != tag]
         if name is None or not rivals:
             found[tag] = Expected(find(tag), None)
-        elif job.config.corpus is None:
-            found[tag] = Expected(find(tag), find(rivals[0]))
         else:
-            folder = job.inputs[job.config.corpus].folder
-            training, held_out = (
-                tuple(StreamTexts(folder, stream, part) for stream in (name, streams[rivals[0]]))
-                for part in ("train", "held_out")
-            )
-            job.progress.start(f"learn the words of {find(tag).name}")
-            found[tag] = Expected.learn(find(tag), find(rivals[0]), training, held_out)
+            found[tag] = judge_of(job, name, streams[rivals[0]])
     return found
+
+
+def judge_of(job: Job, stream: str, other: str) -> Any:
+    """What judges the language of one stream beside that of another; the words are those of the step `corpus`."""
+    from lingraft.conversations.languages import Expected
+    from lingraft.corpus import StreamTexts, find
+
+    tags = {"target": job.settings.language, "replay": job.settings.replay}
+    language, rival = find(tags[stream]), find(tags[other]) if tags[other] else None
+    if job.config.corpus is None or rival is None:
+        return Expected(language, rival)
+    folder = job.inputs[job.config.corpus].folder
+    training, held_out = (
+        (StreamTexts(folder, stream, part), StreamTexts(folder, other, part)) for part in ("train", "held_out")
+    )
+    job.progress.start(f"learn the words of {language.name}")
+    return Expected.learn(language, rival, training, held_out)

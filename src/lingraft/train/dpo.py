@@ -84,7 +84,10 @@ def dpo(
         sequence_tokens=1,
         multiple=settings.batch_pairs,
     )
-    shown = [rows[streams[stream]][row] for stream, row in order]
+    all_rows = [row for stream in streams for row in rows[stream]]
+    first = np.cumsum([0, *(len(rows[stream]) for stream in streams)])
+    places = [int(first[stream] + row) for stream, row in order]
+    shown = [all_rows[place] for place in places]
     steps = len(shown) // settings.batch_pairs
     arguments = course.arguments(
         settings,
@@ -107,10 +110,13 @@ def dpo(
     def measure(model: Any) -> dict[str, np.ndarray]:
         was_training = model.training
         model.eval()
-        found = {stream: pairs.logprobs(model, of, len(tokenizer), pad_id) for stream, of in held_out.items()}
+        asked = pairs.Reference(model, len(tokenizer), pad_id, autocast=False)
+        found = {stream: asked.of_pairs(of) for stream, of in held_out.items()}
         model.train(was_training)
         return found
 
+    before = pairs.Reference(trained.eval(), len(tokenizer), pad_id, autocast=settings.precision == "bf16")
+    data = pairs.table(all_rows, places, micro, before if loss.reference else None)
     reference = measure(trained)
 
     def accuracies(model: Any) -> dict[str, float]:
@@ -134,7 +140,7 @@ def dpo(
         identity,
         None,
         args=arguments,
-        train_dataset=pairs.table(shown),
+        train_dataset=data,
         processing_class=tokenizer,
         callbacks=way.callbacks(
             meter,
@@ -146,7 +152,7 @@ def dpo(
     identity |= {
         **course.identity(settings, trainable.begin(), new_ids),
         "the template": text,
-        "the preferences": sha256(repr([pairs.table(found).to_dict() for found in rows.values()]).encode()).hexdigest(),
+        "the preferences": sha256(repr(rows).encode()).hexdigest(),
     }
     meter.trainer = trainer
     wait()

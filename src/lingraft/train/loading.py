@@ -61,4 +61,4 @@ def _check_positions(model: Any, settings: Optimization, folder: Path) -> None:
 def save(model: Any, dtype: torch.dtype, source: Path, folder: Path) -> None:
     """Write the model in this precision, with the tokenizer of the folder it was made from."""
     model.to(dtype).save_pretrained(folder)
-    family.copy(source, folder, ("tokenizer.json", "*.py", *family.SETTINGS_FILES))
+    family.copy(source, folder, ("tokenizer.json", "tokenizer.model", "*.py", *family.SETTINGS_FILES))

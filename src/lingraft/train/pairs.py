@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from datasets import Dataset
 from transformers import PreTrainedModel
 
@@ -105,30 +106,61 @@ def stream(records: Sequence[Preference | Verdict], template: Template, most_tok
     return Stream(pairs, judged, dict(left_out))
 
 
-def table(rows: Sequence[Pair | Judged]) -> Dataset:
-    """The rows in the columns of TRL's trainers."""
+@dataclass(frozen=True)
+class Reference:
+    """A model whose log-probabilities a training compares with."""
+
+    model: PreTrainedModel
+    vocabulary: int
+    pad_id: int
+    autocast: bool
+    """Whether the training multiplies in bfloat16: then so does the reference, and both are wrong alike."""
+
+    def logprobs(self, asked: Sequence[tuple[Sequence[int], Sequence[int]]]) -> np.ndarray:
+        """The natural log-probability of every answer after its prompt, shape (len(asked),)."""
+        windows = [
+            Window(number, [*prompt, *answer], range(len(prompt), len(prompt) + len(answer)))
+            for number, (prompt, answer) in enumerate(asked)
+        ]
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.autocast):
+            found = bits.bits_of(self.model, windows, vocabulary=self.vocabulary, pad_id=self.pad_id)
+        return -np.log(2) * np.array([found[number] for number in range(len(asked))])
+
+    def of_pairs(self, pairs: Sequence[Pair]) -> np.ndarray:
+        """Those of every pair's chosen and rejected answer, shape (len(pairs), 2)."""
+        asked = [(pair.prompt, answer) for pair in pairs for answer in (pair.chosen, pair.rejected)]
+        return self.logprobs(asked).reshape(-1, 2)
+
+
+def table(rows: Sequence[Pair | Judged], order: Sequence[int], at_once: int, reference: Reference | None) -> Dataset:
+    """The rows in an order, in the columns of TRL's trainers, with what the reference says of each.
+
+    Of answers judged one by one, `at_once` are in memory together: each gets the answer of another of these, by which
+    KTO estimates how far the model has moved.
+    """
     if isinstance(rows[0], Pair):
-        columns = {
-            f"{name}_ids": [list(getattr(row, name)) for row in rows] for name in ("prompt", "chosen", "rejected")
-        }
-    else:
-        columns = {
-            "prompt_ids": [list(row.prompt) for row in rows],
-            "completion_ids": [list(row.answer) for row in rows],
-            "label": [row.good for row in rows],
-        }
-    return Dataset.from_dict(columns)
-
-
-def logprobs(model: PreTrainedModel, pairs: Sequence[Pair], vocabulary: int, pad_id: int) -> np.ndarray:
-    """The natural log-probability of every pair's chosen and rejected answer after its prompt, shape (pairs, 2)."""
-    windows = [
-        Window(2 * number + side, ids, range(len(pair.prompt), len(ids)))
-        for number, pair in enumerate(pairs)
-        for side, ids in enumerate(([*pair.prompt, *pair.chosen], [*pair.prompt, *pair.rejected]))
+        sides = ("prompt", "chosen", "rejected")
+        columns = {f"{side}_ids": [list(getattr(rows[row], side)) for row in order] for side in sides}
+        if reference is not None:
+            before_N2 = reference.of_pairs(rows)[order]
+            columns |= {"ref_chosen_logps": before_N2[:, 0], "ref_rejected_logps": before_N2[:, 1]}
+        return Dataset.from_dict(columns)
+    shown = [rows[row] for row in order]
+    others = [
+        rows[order[place - 1 if place % at_once else min(place + at_once, len(order)) - 1]].answer
+        for place in range(len(order))
     ]
-    found = bits.bits_of(model, windows, vocabulary=vocabulary, pad_id=pad_id)
-    return -np.log(2) * np.array([found[number] for number in range(2 * len(pairs))]).reshape(-1, 2)
+    columns = {
+        "prompt_ids": [list(row.prompt) for row in shown],
+        "completion_ids": [list(row.answer) for row in shown],
+        "KL_completion_ids": [list(other) for other in others],
+        "label": [row.good for row in shown],
+    }
+    if reference is not None:
+        own = reference.logprobs([(row.prompt, row.answer) for row in rows])[order]
+        mixed = reference.logprobs([(row.prompt, other) for row, other in zip(shown, others, strict=True)])
+        columns |= {"ref_logps": own, "ref_KL_logps": mixed}
+    return Dataset.from_dict(columns)
 
 
 def _pair(chosen: Tokenized, rejected: Tokenized, chosen_bytes: int, rejected_bytes: int) -> Pair:

@@ -23,23 +23,22 @@ from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 
 
-class PairTrainer(OwnTraining, DPOTrainer):
-    """Trains on pairs against a frozen copy of the model, of which only the log-probabilities are kept."""
+class _WithReference(OwnTraining):
+    """The rows have what the model said of them before: TRL would ask it of a row as often as it is shown."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
 
+    def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
 
-class JudgedTrainer(OwnTraining, KTOTrainer):
+
+class PairTrainer(_WithReference, DPOTrainer):
+    """Trains on pairs against what the model was."""
+
+
+class JudgedTrainer(_WithReference, KTOTrainer):
     """Trains on answers that were found good or bad each by itself."""
-
-    def _prepare_dataset(self, dataset: Dataset, processing_class: Any, args: Any, *_: Any) -> Dataset:
-        # The answer of another prompt of the same micro-batch, by which KTO estimates how far the model has moved.
-        size, answers = args.per_device_train_batch_size, dataset["completion_ids"]
-        others = [
-            answers[place - 1 if place % size else min(place + size, len(answers)) - 1] for place in range(len(answers))
-        ]
-        return dataset.add_column("KL_completion_ids", others)
 
 
 class _WithoutReference(OwnTraining):

@@ -68,7 +68,7 @@ def test_exported_votes_are_read_by_the_panel(tmp_path: Path) -> None:
     exported = tmp_path / "votes.jsonl"
     exported.write_text("".join(lines(ballots.database)), encoding="utf-8")
     assert read(exported) == [replace(vote, at=int(vote.at)) for vote in votes(ballots.database)]
-    compared = panel.read_votes(exported)
+    compared = panel.read_votes(exported).pairs
     assert sorted(compared) == sorted(row["id"] for row in rows(12))
     assert {shown for those in compared.values() for shown, _ in those} == {frozenset((STRONG, WEAK))}
     assert {better for those in compared.values() for _, better in those} <= {STRONG, WEAK, None}

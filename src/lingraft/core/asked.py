@@ -1,8 +1,8 @@
-"""How a recipe says which model outside of it is asked; `lingraft.ask` does the asking."""
+"""How a recipe says which model is asked; `ask.respondents` makes one of it."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 MILLION = 1_000_000
 
@@ -48,6 +48,20 @@ class LocalSettings(BaseModel):
         return None
 
 
-RespondentSettings = EndpointSettings | LocalSettings
-NO_EFFECT = frozenset({"key_variable", "at_once", "seconds", "retries", "price_in", "price_out"})
+def by_key(*kinds: tuple[str, str]) -> Discriminator:
+    """Tells settings by the key that only one kind has, the first that is there: (key, tag) of each."""
+
+    def tag(value: Any) -> str | None:
+        has = value.__contains__ if isinstance(value, dict) else lambda key: getattr(value, key, None) is not None
+        return next((tag for key, tag in kinds if has(key)), None)
+
+    keys = ", ".join(f"`{key}`" for key, _ in kinds)
+    return Discriminator(tag, custom_error_type="no_such_kind", custom_error_message=f"give one of {keys}")
+
+
+AskedSettings = Annotated[
+    Annotated[EndpointSettings, Tag("endpoint")] | Annotated[LocalSettings, Tag("model")],
+    by_key(("endpoint", "endpoint"), ("model", "model")),
+]
+NO_EFFECT = ("key_variable", "at_once", "seconds", "retries", "price_in", "price_out")
 """Settings of an endpoint that do not change what is answered."""
