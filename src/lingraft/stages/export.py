@@ -20,7 +20,7 @@ class Export(StageConfig):
     evaluation: Annotated[str | None, Needs("evaluation", optional=True)] = Field(
         None, description="Its figures stand on the card."
     )
-    trainings: Annotated[list[str] | None, Needs("training", optional=True)] = Field(
+    trainings: Annotated[list[str] | None, Needs("tuning", optional=True)] = Field(
         None, description="Those of them that the model went through stand on the card."
     )
     format: list[Literal["hf"]] = Field(["hf"], min_length=1)
