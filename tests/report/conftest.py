@@ -208,7 +208,7 @@ def training() -> dict[str, Any]:
             "parameters": 7_980_000,
             "trainable_parameters": 7_980_000,
             "realized_mix": {"target": 0.751, "replay": 0.249},
-            "peak_memory_bytes": 5_120_000_000,
+            "device_memory_bytes": 5_120_000_000,
             "energy": {
                 "kwh": 1.234,
                 "kwh_by_part": {"cpu": 0.1, "gpu": 1.1, "ram": 0.034},

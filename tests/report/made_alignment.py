@@ -103,7 +103,7 @@ def trained(**more: Any) -> dict[str, Any]:
         "seconds": 137.97,
         "tokens_per_second": 1292.6,
         "flops": 7.8e12,
-        "peak_memory_bytes": 4_100_000_000,
+        "device_memory_bytes": None,
         "energy": None,
         **more,
     }

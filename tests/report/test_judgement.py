@@ -200,6 +200,8 @@ def test_a_side_that_people_prefer_is_warned_of(judged: dict) -> None:
         "People chose the left answer in 80% [70%, 90%] of their votes for one side."
     )
     assert people.warnings({}) == []
+    judged["figures"]["people"]["attention"] = {"num_checks": 0, "num_failed": 0, "num_both_bad": 0}
+    assert "attention" not in people.told(judged)
     assert people.told({"figures": {}}) == ""
 
 

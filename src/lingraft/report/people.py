@@ -48,12 +48,12 @@ def told(found: Mapping[str, Any]) -> str:
     annotators, attention, place = figures["annotators"], figures["attention"], figures.get("position")
     seconds = sorted(one["median_seconds"] for one in annotators)
     asked = f"{fmt.count(figures['num_votes'])} votes of {fmt.count(len(annotators))} people"
-    said = [
-        f"{asked} on {fmt.count(figures['num_items'])} prompts",
-        f"{fmt.count(attention['num_failed'])} of {fmt.count(attention['num_checks'])} attention checks failed",
-    ]
+    said = [f"{asked} on {fmt.count(figures['num_items'])} prompts"]
     if seconds:
-        said.insert(1, f"medians of {fmt.duration(seconds[0])} to {fmt.duration(seconds[-1])} a vote")
+        said.append(f"medians of {fmt.duration(seconds[0])} to {fmt.duration(seconds[-1])} a vote")
+    if attention["num_checks"]:
+        checks = f"{fmt.count(attention['num_failed'])} of {fmt.count(attention['num_checks'])}"
+        said.append(f"{checks} attention checks failed")
     if place and place["left_share"]["value"] is not None:
         said.append(f"the left answer was chosen in {share(place['left_share'])} of votes for one side")
     return "; ".join(said) + "."
