@@ -156,3 +156,11 @@ def test_without_held_out_records_there_are_curves_alone(aligned, tmp_path):
     page = shown(aligned, tmp_path)
     assert "Training loss" in page
     assert "Held-out preferences" not in page
+
+
+def test_single_answers_are_counted_as_such(aligned, tmp_path):
+    aligned["training"][-1]["figures"]["streams"]["target"].update(pairs=0, judged=188, chosen_longer=None)
+    aligned["records"][1]["figures"]["streams"]["target"].update(pairs=0, verdicts=188, chosen_longer=None)
+    page = shown(aligned, tmp_path)
+    assert "188 single answers × 4.0" in page
+    assert "94 188 single 20" in page
