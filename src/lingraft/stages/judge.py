@@ -177,15 +177,15 @@ def run(job: Job) -> dict[str, Any]:
         "missing": [{"suite": "language of the answers", "why": why, "task": None, "model": None}] if why else [],
         "warnings": _warnings(forms, len(asked) - len(items), len(asked)),
     }
-    if config.votes is not None:
-        figures["people"] = people.figures(read_votes(_beside(config.votes, job.recipe_folder)), seed=seed)
+    cast = read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
+    if cast is not None:
+        figures["people"] = people.figures(cast, seed=seed)
     if not config.judges:
         return figures
     judges = (
         Kept(respondent(judge, job.recipe_folder, whole=False), _replies(job), batch=_batch(judge))
         for judge in config.judges
     )
-    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     found = judging.judge(
         items,
         judges,
@@ -194,7 +194,7 @@ def run(job: Job) -> dict[str, Any]:
         mode=config.mode,
         seed=seed,
         max_failed_share=config.max_failed_share,
-        votes=votes,
+        votes=panel.of_people(cast) if cast is not None else None,
         progress=job.progress,
     )
     for settings in config.judges:

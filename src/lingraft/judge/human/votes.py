@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lingraft.core.errors import InputError
-from lingraft.judge.questions import AXES
+from lingraft.judge.questions import AXES, BEST
 
 from .database import Database
 from .questions import SHUFFLED
@@ -85,7 +85,8 @@ def votes(database: Database) -> list[Vote]:
 
 
 def read(path: Path) -> list[Vote]:
-    """The votes of an export, which `lines` wrote. Raises InputError, with file and line, for one that is none."""
+    """The votes of an export, which `lines` wrote. Raises InputError, with file and line, for one that is none, and
+    where there are attention checks alone."""
     try:
         rows = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -98,7 +99,7 @@ def read(path: Path) -> list[Vote]:
             found.append(_read(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError("this is no vote.", where=f"{path}:{number}", remedy=_EXPORT) from error
-    if not found:
+    if all(vote.planted is not None for vote in found):
         raise InputError("there is no vote in it.", where=path, remedy=_EXPORT)
     return found
 
@@ -118,17 +119,24 @@ def _vote(row: tuple[Any, ...], earlier: dict[tuple[int, str], list[Any]]) -> Vo
 
 
 def _read(row: dict[str, Any]) -> Vote:
-    choice = row["choice"]
-    if choice not in CHOICES and not (isinstance(choice, dict) and all(type(choice[axis]) is int for axis in AXES)):
-        raise ValueError("no choice")
+    """Raises ValueError, KeyError, TypeError or AttributeError for what is no vote."""
+    choice, shown, attention = row["choice"], tuple(row["shown"]), row["attention"]
+    if isinstance(choice, dict):
+        is_choice = all(type(choice.get(axis)) is int and 0 <= choice[axis] <= BEST for axis in AXES)
+    else:
+        is_choice = choice in CHOICES
+    models = [model for model in shown if isinstance(model, str)]
+    wanted = (1 if isinstance(choice, dict) else 2) - (attention is not None)
+    if not is_choice or not isinstance(row["item"], str) or not wanted <= len(models) <= len(shown) <= 2:
+        raise ValueError("neither a comparison nor a rating")
     return Vote(
         str(row["annotator"]),
-        str(row["item"]),
-        tuple(row["shown"]),
+        row["item"],
+        shown,
         choice,
         str(row["comment"]),
         float(row["seconds"]),
         datetime.fromisoformat(row["at"]).timestamp(),
-        None if row["attention"] is None else str(row["attention"]["planted"]),
+        None if attention is None else str(attention["planted"]),
         tuple(row["earlier"]),
     )
