@@ -132,3 +132,15 @@ def carried_out(folder: Path, *overrides: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     shown = subprocess.run([*LINGRAFT, "show", "r", "--json", *store], capture_output=True, text=True, check=True)
     return {name: step["figures"] for name, step in json.loads(shown.stdout)["steps"].items()}
+
+
+def test_tunings_are_for_cards_and_pretrainings_for_analyses(folder: Path) -> None:
+    """A training on answers has no curve of held-out text beside those of pretraining."""
+    more = "  pretrain: {epochs: 1}\n  analyze: {}\n  export: {model: dpo}\n"
+    recipe = RECIPE.replace(
+        "  conversations:", "  tokenizer: {new_tokens: 10}\n  graft: {}\n  pack: {}\n  conversations:"
+    )
+    (folder / "r.yaml").write_text(recipe + more, encoding="utf-8")
+    stages = load(folder / "r.yaml", table()).stages
+    assert stages["analyze"].trainings == ["pretrain"]
+    assert stages["export"].trainings == ["sft", "dpo"]

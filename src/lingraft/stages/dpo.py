@@ -123,7 +123,7 @@ STAGE = Stage(
     "dpo",
     1,
     Dpo,
-    makes=("model", "tokenizer", "training"),
+    makes=("model", "tokenizer", "tuning"),
     run=run,
     uses=("seed",),
     shared=True,

@@ -160,7 +160,7 @@ STAGE = Stage(
     "sft",
     1,
     Sft,
-    makes=("model", "tokenizer", "training"),
+    makes=("model", "tokenizer", "tuning"),
     run=run,
     uses=("seed",),
     shared=True,
