@@ -59,6 +59,7 @@ def planned(folder: Path, *overrides: str) -> list[Step]:
     [
         ("sft.batch_tokens=300", r"sft: batch_tokens: batch_tokens \(300\) is no multiple of 128(.|\n)*Set it to 256"),
         ("sft.template=zefir", r'sft: template: there is no template "zefir"'),
+        ("sft.template=own", r"sft: template: the base has no chat template of its own(.|\n)*Set it to auto"),
         ("sft.template=mine.jinja", r"sft: template: there is no file .*mine\.jinja"),
         ("sft.mix={target: 0.5, replay: 0.5}", r'the mix has 50% of replay, and "conversations" has no replay sources'),
         ("sft.mix={target: 0.5}", r"the shares of the mix sum to 0\.5, not 1"),
