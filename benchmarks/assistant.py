@@ -3,7 +3,7 @@
     python benchmarks/assistant.py --data FOLDER --store FOLDER [--seeds 1 2 3]
 
 FOLDER of --data holds mono, instruct and prefs as benchmarks/assistant.yaml names them. The model to begin with is
-what the recipe lab/polish-novels exports, made first where the store has none. Each seed draws other held-out
+that of benchmarks/tasks.yaml, made first where the store has none. Each seed draws other held-out
 conversations and pairs and another order. Every seed is written to benchmarks/results/assistant.json as soon
 as it is there, and then what they have in common.
 """
@@ -43,12 +43,11 @@ def main() -> None:
 
 
 def adapted(store: Path) -> Path:
-    """The exported model of lab/polish-novels; only the steps that make it are run."""
-    folder = store / "runs" / "polish-novels" / "export" / "hf"
-    if not folder.exists():
-        small = ["-s", "evaluate.documents=2", "-s", "evaluate.suites=[bits]"]
-        subprocess.run([*LINGRAFT, "run", "lab/polish-novels", *small, "--store", str(store)], check=True)
-    return folder
+    """The model of benchmarks/tasks.yaml, which has learned Polish from three megabytes; without asking it anything."""
+    name = "assistant-begins-with"
+    told = ["-s", "evaluate.documents=5", "-s", "evaluate.suites=[bits]", "--name", name, "--store", str(store)]
+    subprocess.run([*LINGRAFT, "run", str(HERE / "tasks.yaml"), *told], check=True)
+    return store / "runs" / name / "pretrain"
 
 
 def one(model: Path, seed: int, store: Path) -> dict[str, Any]:

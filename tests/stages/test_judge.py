@@ -118,6 +118,29 @@ def test_without_judges_the_answers_alone(folder: Path) -> None:
     }
 
 
+def vote(number: int, choice: object) -> str:
+    shown = ["base", "tuned"] if isinstance(choice, str) else ["tuned"]
+    row = {"annotator": "a", "item": str(number), "shown": shown, "choice": choice, "comment": "", "seconds": 2.0}
+    row |= {"at": "2026-01-01T00:00:00+00:00", "attention": None, "earlier": []}
+    return json.dumps(row | ({"better": "tuned"} if isinstance(choice, str) else {})) + "\n"
+
+
+def test_votes_of_people_are_reported_without_judges_too(folder: Path) -> None:
+    (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(6)))
+    found = run(folder, votes="votes.jsonl")
+    (pair,) = found["people"]["pairs"]
+    assert (pair["models"], pair["wins"], found["people"]["num_votes"]) == (["base", "tuned"], [0, 6], 6)
+    assert "pairwise" not in found
+
+
+def test_ratings_of_people_are_no_comparisons(folder: Path) -> None:
+    (folder / "votes.jsonl").write_text("".join(vote(number, dict.fromkeys(AXES, 2)) for number in range(6)))
+    with endpoint(judging) as server:
+        found = run(folder, votes="votes.jsonl", judges=judges(server)[:1])
+    assert found["people"]["ratings"]["tuned"]["mean"]["value"] == 2
+    assert "with_people" not in found["pairwise"][0]
+
+
 def test_a_prompt_that_is_too_long_is_left_out_and_named(folder: Path) -> None:
     with (folder / "prompts.jsonl").open("a") as file:
         file.write(json.dumps({"prompt": "long " * 200}) + "\n")

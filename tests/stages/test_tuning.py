@@ -60,6 +60,7 @@ def planned(folder: Path, *overrides: str, target: Target | None = None) -> list
     [
         ("sft.batch_tokens=300", r"sft: batch_tokens: batch_tokens \(300\) is no multiple of 128(.|\n)*Set it to 256"),
         ("sft.template=zefir", r'sft: template: there is no template "zefir"'),
+        ("sft.template=own", r"sft: template: the base has no chat template of its own(.|\n)*Set it to auto"),
         ("sft.template=mine.jinja", r"sft: template: there is no file .*mine\.jinja"),
         ("sft.mix={target: 0.5, replay: 0.5}", r'the mix has 50% of replay, and "conversations" has no replay sources'),
         ("sft.mix={target: 0.5}", r"the shares of the mix sum to 0\.5, not 1"),
@@ -148,3 +149,15 @@ def carried_out(folder: Path, *overrides: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     shown = subprocess.run([*LINGRAFT, "show", "r", "--json", *store], capture_output=True, text=True, check=True)
     return {name: step["figures"] for name, step in json.loads(shown.stdout)["steps"].items()}
+
+
+def test_tunings_are_for_cards_and_pretrainings_for_analyses(folder: Path) -> None:
+    """A training on answers has no curve of held-out text beside those of pretraining."""
+    more = "  pretrain: {epochs: 1}\n  analyze: {}\n  export: {model: dpo}\n"
+    recipe = RECIPE.replace(
+        "  conversations:", "  tokenizer: {new_tokens: 10}\n  graft: {}\n  pack: {}\n  conversations:"
+    )
+    (folder / "r.yaml").write_text(recipe + more, encoding="utf-8")
+    stages = load(folder / "r.yaml", table()).stages
+    assert stages["analyze"].trainings == ["pretrain"]
+    assert stages["export"].trainings == ["sft", "dpo"]

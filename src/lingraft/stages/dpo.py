@@ -122,7 +122,7 @@ STAGE = Stage(
     "dpo",
     1,
     Dpo,
-    makes=("model", "tokenizer", "training"),
+    makes=("model", "tokenizer", "tuning"),
     run=run,
     uses=("seed",),
     shared=True,

@@ -52,14 +52,16 @@ class Judge(StageConfig):
         None,
         description="A file that keeps every reply for later runs too: one with another judge pays for that alone.",
     )
-    votes: str | None = Field(None, description="What `lingraft judge export` wrote, to hold the judges against.")
+    votes: str | None = Field(
+        None, description="What `lingraft judge export` wrote, to report, and to hold the judges against."
+    )
 
 
 def check(context: Check) -> None:
     """There is something to ask, and every judge can be asked."""
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
-    from lingraft.judge.panel import read_votes
+    from lingraft.judge.human.votes import read as read_votes
     from lingraft.judge.prompts import read
 
     config, folder = context.config, context.recipe.folder
@@ -143,6 +145,8 @@ def run(job: Job) -> dict[str, Any]:
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
     from lingraft.judge import answers, judging, panel, prompts
+    from lingraft.judge.human import figures as people
+    from lingraft.judge.human.votes import read as read_votes
     from lingraft.judge.questions import asking
 
     config, language, seed = job.config, find(job.settings.language), job.settings.seed
@@ -153,7 +157,7 @@ def run(job: Job) -> dict[str, Any]:
     forms = {name: TEMPLATE if has_template(job.inputs[name].folder) else DIALOGUE for name in config.models}
     models = _models(job, forms, asking(language).wording)
     items, unanswered = answers.ask(models, asked, language=language.tag, progress=job.progress)
-    answers.write(job.folder / "answers.jsonl", (item.as_json() for item in items))
+    answers.write(job.folder / answers.ANSWERS, (item.as_json() for item in items))
     answers.write(job.folder / "unanswered.jsonl", map(vars, unanswered))
     if not items:
         last = unanswered[-1]
@@ -173,13 +177,15 @@ def run(job: Job) -> dict[str, Any]:
         "missing": [{"suite": "language of the answers", "why": why, "task": None, "model": None}] if why else [],
         "warnings": _warnings(forms, len(asked) - len(items), len(asked)),
     }
+    cast = read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
+    if cast is not None:
+        figures["people"] = people.figures(cast, seed=seed)
     if not config.judges:
         return figures
     judges = (
         Kept(respondent(judge, job.recipe_folder, whole=False), _replies(job), batch=_batch(judge))
         for judge in config.judges
     )
-    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     found = judging.judge(
         items,
         judges,
@@ -188,7 +194,7 @@ def run(job: Job) -> dict[str, Any]:
         mode=config.mode,
         seed=seed,
         max_failed_share=config.max_failed_share,
-        votes=votes,
+        votes=panel.of_people(cast) if cast is not None else None,
         progress=job.progress,
     )
     for settings in config.judges:

@@ -9,8 +9,8 @@ from lingraft.core import launch
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage
 
-from .base import describe, origin
-from .training_keys import WITHOUT_EFFECT, Training, check_training, expected_seconds, settings_of
+from .base import describe, local_folder, origin
+from .training_keys import WITHOUT_EFFECT, Training, check_training, expected_seconds, kinds_before, settings_of
 
 BYTES_PER_TOKEN = 3.5
 MAKE_TARGET = ("translate", "translate_preferences", "on_policy")
@@ -93,6 +93,12 @@ def check_template(context: Check) -> None:
     from lingraft.core.registry import did_you_mean
 
     wanted, known = context.config.template, ("auto", "own", "zephyr", "llama2", "chatml")
+    if wanted == "own" and _lacks_template(context):
+        raise RecipeError(
+            "the base has no chat template of its own, and nothing before this gives it one.",
+            where="template",
+            remedy="Set it to auto, which gives the model zephyr.",
+        )
     if wanted in known:
         return
     path = context.recipe.folder / wanted
@@ -101,6 +107,17 @@ def check_template(context: Check) -> None:
         raise RecipeError(f'there is no template "{wanted}".', where="template", remedy=remedy)
     if not path.is_file():
         raise RecipeError(f"there is no file {path}.", where="template", remedy="It is looked for beside the recipe.")
+
+
+def _lacks_template(context: Check) -> bool:
+    """Whether it is known before the run that the model has none; of a base on the hub it is not."""
+    from lingraft.ask.local import has_template
+
+    stages, base = context.recipe.stages, context.recipe.stages["base"]
+    if {"sft", "dpo", "chat_vector"} & set(kinds_before(context.config.model, stages)):
+        return False
+    folder = None if base.model is None else local_folder(base.model, context.recipe.folder)
+    return base.model is None or (folder is not None and not has_template(folder))
 
 
 def outside(context: Check) -> dict[str, str]:
@@ -162,7 +179,7 @@ STAGE = Stage(
     "sft",
     1,
     Sft,
-    makes=("model", "tokenizer", "training"),
+    makes=("model", "tokenizer", "tuning"),
     run=run,
     uses=("seed",),
     shared=True,
