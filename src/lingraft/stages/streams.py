@@ -154,8 +154,8 @@ def forecast_records(context: Check) -> Forecast:
     languages = {"target": context.settings.language, "replay": context.settings.replay}
     streams = {}
     for name, size in sizes.items():
-        records = (size or 0) / 1500
-        train = max(0, records - config.held_out)
+        # A file that is here has something to train on, however short its records may be.
+        train = max(1, size / 1500 - config.held_out) if size else 0
         if name == "target" and config.size is not None:
             train = min(train, config.size)
         streams[name] = {
