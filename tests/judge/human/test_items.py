@@ -38,6 +38,8 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
         ({"language": "klingonese"}, 'no language has the tag "klingonese"'),
         ({"id": ""}, "id: string should have at least 1 character"),
         ({"id": "\ud800"}, "id: input should be a valid string"),
+        ({"answers": {STRONG: "x \ud83d", WEAK: "y"}}, "a text has half a character"),
+        ({"prompt": [{"role": "user", "content": "\ude80"}]}, "a text has half a character"),
         ({"id": "a\nb"}, "is blank or has control characters"),
         ({"id": "item-1"}, 'the id "item-1" occurs twice'),
     ],

@@ -112,6 +112,16 @@ def test_every_reply_has_the_headers(client: TestClient) -> None:
     assert client.get("/page.css").headers["content-type"] == "text/css; charset=utf-8"
 
 
+def test_an_error_of_the_server_has_the_headers_too(tmp_path: Path, ballots: Ballots) -> None:
+    _, token = ballots.invite()
+    app = application(ballots, begin(tmp_path, rows(4))[1])
+    ballots.database.close()
+    with TestClient(app, base_url=HERE, headers={"origin": HERE}, raise_server_exceptions=False) as client:
+        reply = client.post("/api/enter", json={"token": token})
+    assert reply.status_code == 500
+    assert {name: reply.headers[name] for name in HEADERS} == HEADERS
+
+
 def test_who_has_no_valid_token_stays_outside(client: TestClient, ballots: Ballots) -> None:
     assert _error(client.post("/api/ballot", json={})) == (401, "no_token")
     assert _error(client.post("/api/enter", json={"token": "guessed"})) == (403, "token")

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from . import labels
 from .asked import Asking, Comparing, Entering, Rating
@@ -42,7 +42,7 @@ def application(
     clock: Callable[[], float] = time.monotonic,
     per_annotator: tuple[float, int] = (10, 40),
     per_address: tuple[float, int] = (200, 600),
-) -> Starlette:
+) -> ASGIApp:
     """Serves `questions` to the annotators of `ballots`, until each has `votes_per_item` votes.
 
     `url` is the address that annotators use where it is not the server's own. Limits are requests a second and at once.
@@ -55,9 +55,8 @@ def application(
         Route("/api/ballot", serving.ballot, methods=["POST"]),
         Route("/api/vote", serving.vote, methods=["POST"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, url=url, limit=RateLimit(*per_address, clock))],
         exception_handlers={
             HTTPException: _told,
             Refused: _not_allowed,
@@ -65,6 +64,7 @@ def application(
             ClientDisconnect: _gone,
         },
     )
+    return Guard(app, url=url, limit=RateLimit(*per_address, clock))  # outside of what answers 500, too
 
 
 class _Serving:
