@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from judging import begin, rows, write
 from typer.testing import CliRunner
 
 from lingraft.cli import app
+from lingraft.judge.human import database
 from lingraft.judge.human.ballots import Ballots
 
 
@@ -120,6 +122,24 @@ def test_mistakes_are_told(
         port = str(taken.getsockname()[1])
         result = call(*(port if argument == "TAKEN" else argument for argument in arguments), exit_code=2)
     assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["links", "FILE"], ["delete", "FILE", "--annotator", "anna", "--yes"], ["serve", "ANSWERS", "--ballots", "FILE"]],
+)
+def test_ballots_that_another_process_holds_are_told(
+    ballots: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0)
+    places = {"FILE": ballots, "ANSWERS": ballots.with_name("answers.jsonl")}
+    other = sqlite3.connect(ballots, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    told = call(*(places.get(word, word) for word in arguments), exit_code=2).stderr
+    other.close()
+    assert f"{ballots}: the ballots cannot be opened or written: database is locked." in told
+    assert "Try again when no other process holds them" in told
+    assert call("links", ballots).stdout.startswith("annotator-2  ")
 
 
 def test_other_hosts_are_warned_of_and_an_end_is_an_end(tmp_path: Path) -> None:

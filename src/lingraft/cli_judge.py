@@ -1,5 +1,7 @@
 """`lingraft judge`: have people compare or rate answers on a local page."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +46,7 @@ def serve(
         from lingraft.judge.human import items, questions
         from lingraft.judge.human import serve as serving
         from lingraft.judge.human.ballots import Ballots
+        from lingraft.judge.human.database import told
         from lingraft.judge.human.server import application
 
         url = serving.checked_url(url) if url else None
@@ -53,7 +56,11 @@ def serve(
         kept = Ballots.begin(file, asked, mode.value, attention_share=attention, seed=seed)
         listening = serving.bound(host, port, url=url)
         here = url or serving.address(listening)
-        kept.database.remember("url", here)
+        with told(file):
+            kept.database.remember("url", here)
+            known = kept.names()
+            wanted = links if links is not None else 0 if known else 1
+            invited = [kept.invite() for _ in range(wanted)]
         if not serving.is_loopback(host):
             typer.echo(
                 f"warning: {host} can be reached from other machines, and what is sent there is not encrypted. "
@@ -61,13 +68,10 @@ def serve(
                 err=True,
             )
         typer.echo(f"{len(asked):,} questions from {answers}; votes are kept in {file}")
-        known = kept.names()
         if known:
             typer.echo(f"{len(known)} annotators have their links; lingraft judge links {file} makes more")
-        if links is None:
-            links = 0 if known else 1
-        for _ in range(links):
-            _print_link(here, *kept.invite())
+        for name, token in invited:
+            _print_link(here, name, token)
         app = application(kept, asked, votes_per_item=votes, url=url)
         serving.serve(app, listening, ready=lambda: typer.echo(f"serving at {here}; Ctrl-C ends it"))
 
@@ -91,10 +95,10 @@ def links(
 
         if sum((count > 1, name is not None, renew is not None)) > 1:
             raise InputError("--count, --name and --renew go one at a time.", remedy="Call the command for each.")
-        kept = _open(ballots)
-        here = checked_url(url or kept.database.settings().get("url", DEFAULT_URL))
-        for _ in range(count):
-            _print_link(here, *((renew, kept.renew(renew)) if renew is not None else kept.invite(name)))
+        with _opened(ballots) as kept:
+            here = checked_url(url or kept.database.settings().get("url", DEFAULT_URL))
+            for _ in range(count):
+                _print_link(here, *((renew, kept.renew(renew)) if renew is not None else kept.invite(name)))
 
 
 @app.command()
@@ -107,7 +111,8 @@ def export(
         from lingraft.core.errors import StoreError
         from lingraft.judge.human.votes import lines
 
-        rows = list(lines(_open(ballots).database))
+        with _opened(ballots) as kept:
+            rows = list(lines(kept.database))
         if to is None:
             typer.echo("".join(rows), nl=False)
             return
@@ -127,7 +132,8 @@ def results(ballots: BallotsFile) -> None:
         from lingraft.judge.human.figures import figures
         from lingraft.judge.human.votes import votes
 
-        found = figures(votes(_open(ballots).database))
+        with _opened(ballots) as kept:
+            found = figures(votes(kept.database))
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
 
@@ -144,18 +150,25 @@ def delete(
 
         if (annotator is None) != everyone:
             raise InputError("it is not said whose votes.", remedy="Name one with --annotator, or all with --all.")
-        kept = _open(ballots)
-        whose = "every annotator" if everyone else annotator
-        if not yes:
-            typer.confirm(f"Delete everything of {whose}?", abort=True)
-        num_votes = kept.delete(annotator)
+        with _opened(ballots) as kept:
+            whose = "every annotator" if everyone else annotator
+            if not yes:
+                typer.confirm(f"Delete everything of {whose}?", abort=True)
+            num_votes = kept.delete(annotator)
     typer.echo(f"deleted {whose}: {num_votes} votes")
 
 
-def _open(path: Path) -> "Ballots":
+@contextmanager
+def _opened(path: Path) -> "Iterator[Ballots]":
     from lingraft.judge.human.ballots import Ballots
+    from lingraft.judge.human.database import told
 
-    return Ballots(path)
+    with told(path):
+        kept = Ballots(path)
+        try:
+            yield kept
+        finally:
+            kept.database.close()
 
 
 def _print_link(url: str, name: str, token: str) -> None:
