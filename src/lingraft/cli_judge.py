@@ -1,5 +1,6 @@
 """`lingraft judge`: have people compare or rate answers on a local page."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -53,11 +54,14 @@ def serve(
         found = items.read(answers, least_models=2 if mode == Mode.compare else 1)
         asked = questions.make(found, mode.value, attention_share=attention, seed=seed)
         file = ballots or answers.with_name(f"{answers.stem}.{mode.value}.sqlite")
+        _check_outside_artifacts(file)
         kept = Ballots.begin(file, asked, mode.value, attention_share=attention, seed=seed)
         listening = serving.bound(host, port, url=url)
         here = url or serving.address(listening)
         with told(file):
             kept.database.remember("url", here)
+            alike = questions.alike(found) if mode == Mode.compare else {}
+            kept.database.remember("alike", json.dumps(alike))
             known = kept.names()
             wanted = links if links is not None else 0 if known else 1
             invited = [kept.invite() for _ in range(wanted)]
@@ -68,6 +72,8 @@ def serve(
                 err=True,
             )
         typer.echo(f"{len(asked):,} questions from {answers}; votes are kept in {file}")
+        if alike:
+            typer.echo(f"{sum(alike.values()):,} pairs of answers are the same: they count as ties, nobody is asked")
         if known:
             typer.echo(f"{len(known)} annotators have their links; lingraft judge links {file} makes more")
         for name, token in invited:
@@ -108,18 +114,17 @@ def export(
 ) -> None:
     """Write every vote as a line of JSON."""
     with user_errors():
-        from lingraft.core.errors import StoreError
+        import sys
+
+        from lingraft.judge.human.export import visible, write
         from lingraft.judge.human.votes import lines
 
         with _opened(ballots) as kept:
             rows = list(lines(kept.database))
         if to is None:
-            typer.echo("".join(rows), nl=False)
+            typer.echo("".join(map(visible, rows) if sys.stdout.isatty() else rows), nl=False)
             return
-        try:
-            to.write_text("".join(rows), encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"the votes cannot be written: {error.strerror}.", where=to) from error
+        write(rows, to, ballots=ballots)
     typer.echo(f"{len(rows)} votes in {to}")
 
 
@@ -127,13 +132,12 @@ def export(
 def results(ballots: BallotsFile) -> None:
     """Print win rates or ratings with intervals, agreement and attention, as JSON."""
     with user_errors():
-        import json
-
         from lingraft.judge.human.figures import figures
         from lingraft.judge.human.votes import votes
 
         with _opened(ballots) as kept:
-            found = figures(votes(kept.database))
+            alike = json.loads(kept.database.settings().get("alike", "{}"))
+            found = figures(votes(kept.database), alike=alike)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
 
@@ -156,6 +160,19 @@ def delete(
                 typer.confirm(f"Delete everything of {whose}?", abort=True)
             num_votes = kept.delete(annotator)
     typer.echo(f"deleted {whose}: {num_votes} votes")
+
+
+def _check_outside_artifacts(file: Path) -> None:
+    """What people said must not go when an artifact is deleted, nor change one that is finished."""
+    from lingraft.core.artifact import MANIFEST
+    from lingraft.core.errors import InputError
+
+    if any((folder / MANIFEST).is_file() for folder in file.resolve().parents):
+        raise InputError(
+            "the ballots would lie in a finished artifact of the store, and go when it is deleted.",
+            where=file,
+            remedy=f"Name a file elsewhere, for example --ballots {file.name}",
+        )
 
 
 @contextmanager

@@ -80,6 +80,19 @@ def test_every_pair_and_every_answer_is_asked_about(tmp_path: Path) -> None:
     assert len({question.id for question in pairs + single}) == 18
 
 
+def test_answers_that_are_the_same_are_not_compared(tmp_path: Path) -> None:
+    found = rows(3)
+    found[0]["answers"] = {STRONG: "Tak samo.", WEAK: "Tak samo. \n"}
+    read = items.read(write(tmp_path / "a.jsonl", found))
+    assert {question.item.id for question in questions.make(read, "compare", attention_share=0, seed=1)} == {
+        *("item-2", "item-3")
+    }
+    assert len(questions.make(read, "rate", attention_share=0, seed=1)) == 6
+    assert questions.alike(read) == {json.dumps([STRONG, WEAK]): 1}
+    with pytest.raises(InputError, match="there is nothing to compare: all answers to a prompt are the same"):
+        questions.make(read[:1], "compare", attention_share=0, seed=1)
+
+
 @pytest.mark.parametrize("mode", ["compare", "rate"])
 def test_planted_questions_have_their_share_and_a_known_judgment(tmp_path: Path, mode: questions.Mode) -> None:
     read = items.read(write(tmp_path / "a.jsonl", rows(20)))
