@@ -1,6 +1,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_a_judge_that_goes_by_order_makes_no_pair(tmp_path: Path) -> None:
     told = r"no pair came about from 150 prompts: \d+ preferred by order, (.|\n)*Raise the temperature"
     with pytest.raises(StageError, match=told):
         made(tmp_path, comparing(lambda *_: "A"))
+
+
+def test_a_line_separator_in_an_answer_ends_no_line(tmp_path: Path) -> None:
+    class Odd(Writer):
+        def reply(self, asked: Sequence[Messages], *, progress: Progress = SILENT) -> list[Reply]:
+            replies = super().reply(asked, progress=progress)
+            return [replace(r, text=f"{r.text}\u2028\u0085.") if not r.failure else r for r in replies]
+
+    first, again = Odd(), Odd()
+    made(tmp_path, comparing(perfect), first)
+    whole = (tmp_path / "samples.jsonl").read_bytes()
+    made(tmp_path, comparing(perfect), again)
+    assert again.calls == [44]
+    assert (tmp_path / "samples.jsonl").read_bytes() == whole
 
 
 def test_what_is_sampled_is_not_sampled_again(tmp_path: Path) -> None:

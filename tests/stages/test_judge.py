@@ -103,7 +103,7 @@ def test_answers_and_two_judges(folder: Path) -> None:
     assert "Without a chat template and asked as the other side of a written dialogue: base." in found["warnings"]
     assert "one gave every answer the same scores, and they say nothing of the answers." in found["warnings"]
     assert {file.name for file in (folder / "work").iterdir()} == {
-        *("answers.jsonl", "unanswered.jsonl", "scratch", "verdicts.jsonl", "scores.jsonl")
+        *("answers.jsonl", "unanswered.jsonl", "verdicts.jsonl", "scores.jsonl")
     }
 
 
@@ -123,6 +123,18 @@ def vote(number: int, choice: object) -> str:
     row = {"annotator": "a", "item": str(number), "shown": shown, "choice": choice, "comment": "", "seconds": 2.0}
     row |= {"at": "2026-01-01T00:00:00+00:00", "attention": None, "earlier": []}
     return json.dumps(row | ({"better": "tuned"} if isinstance(choice, str) else {})) + "\n"
+
+
+def test_judges_in_folders_are_told_apart_by_their_paths(folder: Path) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(folder / "tuned", folder / place / "chat")
+        save_llama(folder / place / "chat", tied=True, rows=400, seed=ord(place))
+        config = json.loads((folder / place / "chat" / "config.json").read_text())
+        config["max_position_embeddings"] = 2048
+        (folder / place / "chat" / "config.json").write_text(json.dumps(config))
+    found = run(folder, judges=[{"model": "a/chat", "max_tokens": 4}, {"model": "b/chat", "max_tokens": 4}])
+    assert found["judges"] == ["a/chat", "b/chat"]
+    assert found["spent"]["a/chat"]["price"] is None
 
 
 def test_votes_of_people_are_reported_without_judges_too(folder: Path) -> None:
@@ -223,5 +235,17 @@ def test_another_judge_is_paid_for_alone(folder: Path) -> None:
         found = run(folder, judges=[one, two], replies="replies.jsonl")
     assert {body["model"] for body in server.seen} == {"two"}
     assert found["spent"]["one"] == found["spent"]["two"] | {"price": found["spent"]["one"]["price"]}
-    kept, own = planned(folder, "judge.replies=elsewhere.jsonl"), planned(folder)
-    assert kept.fingerprint == own.fingerprint
+    same = planned(folder, "judge.replies=elsewhere.jsonl", "judge.max_failed_share=0.5")
+    assert same.fingerprint == planned(folder).fingerprint
+
+
+def test_people_vote_on_the_very_answers_and_nothing_is_paid_twice(folder: Path) -> None:
+    """Another fingerprint, and so another work folder of the same store."""
+    with endpoint(judging) as server:
+        run(folder, judges=judges(server))
+        (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(6)))
+        shutil.rmtree(folder / "work")
+        before = len(server.seen)
+        run(folder, judges=judges(server), votes="votes.jsonl", mode=["pairwise"])
+        assert len(server.seen) == before
+    assert planned(folder, "judge.votes=votes.jsonl").fingerprint != planned(folder).fingerprint

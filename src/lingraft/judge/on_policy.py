@@ -91,9 +91,9 @@ def _kept(file: Path) -> list[dict[str, Any]]:
     """The whole blocks that are in the file; what a kill has left of another is cut off."""
     if not file.exists():
         return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = lines[: len([line for line in lines if line.endswith("\n")]) // BLOCK * BLOCK]
-    file.write_text("".join(whole), encoding="utf-8")
+    lines = file.read_bytes().splitlines(keepends=True)  # as text it would be cut at U+2028 and others too
+    whole = lines[: len([line for line in lines if line.endswith(b"\n")]) // BLOCK * BLOCK]
+    os.truncate(file, sum(map(len, whole)))
     return [json.loads(line) for line in whole]
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from lingraft.core.artifact import SCRATCH
 from lingraft.core.asked import NO_EFFECT, AskedSettings, EndpointSettings, LocalSettings
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.outside import identity
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 PAID_BATCH, LOCAL_BATCH = 16, 64
 TEMPLATE, DIALOGUE = "template", "dialogue"
 REPLIES = "replies.jsonl"
-"""Every reply of models and judges, by what was asked; below `SCRATCH`, for what is said of each prompt stays."""
+"""Every reply of models and judges, by what was asked: beside the artifacts of this kind, for all of them."""
 
 
 class Judge(StageConfig):
@@ -50,7 +49,7 @@ class Judge(StageConfig):
     )
     replies: str | None = Field(
         None,
-        description="A file that keeps every reply for later runs too: one with another judge pays for that alone.",
+        description="A file that keeps every reply for later runs; by default one in the store, for all of its runs.",
     )
     votes: str | None = Field(
         None, description="What `lingraft judge export` wrote, to report, and to hold the judges against."
@@ -230,7 +229,7 @@ def _models(job: Job, forms: Mapping[str, str], wording: "Wording") -> Iterator[
 
 def _replies(job: Job) -> Path:
     file = job.config.replies
-    return job.folder / SCRATCH / REPLIES if file is None else _beside(file, job.recipe_folder)
+    return job.folder.with_name(REPLIES) if file is None else _beside(file, job.recipe_folder)
 
 
 def _batch(judge: EndpointSettings | LocalSettings) -> int:
@@ -292,5 +291,5 @@ STAGE = Stage(
     check=check,
     outside=outside,
     forecast=forecast,
-    no_effect=frozenset({"replies"}),
+    no_effect=frozenset({"replies", "max_failed_share"}),
 )
