@@ -145,6 +145,17 @@ def test_votes_of_people_are_reported_without_judges_too(folder: Path) -> None:
     assert "pairwise" not in found
 
 
+def test_votes_on_others_are_left_out_and_told(folder: Path) -> None:
+    of_others = [vote(7, "right"), vote(1, "left").replace("base", "gpt-9")]
+    (folder / "votes.jsonl").write_text("".join([vote(1, "left"), *of_others]))
+    found = run(folder, votes="votes.jsonl")
+    assert found["people"]["num_votes"] == 1
+    assert "2 of 3 votes are on other items or models, and are left out." in found["warnings"]
+    (folder / "votes.jsonl").write_text("".join(of_others))
+    with pytest.raises(InputError, match=r"votes: none of 2 votes is on the answers of this step\.\n  Have people"):
+        run(folder, votes="votes.jsonl")
+
+
 def test_ratings_of_people_are_no_comparisons(folder: Path) -> None:
     (folder / "votes.jsonl").write_text("".join(vote(number, dict.fromkeys(AXES, 2)) for number in range(6)))
     with endpoint(judging) as server:
@@ -172,9 +183,9 @@ def test_the_plan_tells_what_judges_cost(folder: Path) -> None:
         step = planned(folder, f"judge.judges={json.dumps(judges(server))}")
         assert server.seen == []
     told = step.forecast.reads
-    assert told.startswith("1 models, 6 prompts; one: 6 questions, at most 0.00 million tokens read and ")
+    assert told.startswith("1 models, 6 prompts; one: 6 questions, about 0.00 million tokens read and ")
     assert "two: 6 questions" in told
-    assert ", for at most 0.0" in told
+    assert ", for about 0.0" in told
 
 
 def test_what_does_not_change_an_answer_does_not_change_the_step(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """judge: what several models answer to the same prompts, and what judges say of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -107,7 +107,7 @@ def outside(context: Check) -> dict[str, str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Tokens that the models read and write, and what each judge is asked at the most."""
+    """Tokens that the models read and write, and about what each judge is asked."""
     from lingraft.corpus import find
     from lingraft.judge import cost
     from lingraft.judge.questions import asking
@@ -178,6 +178,8 @@ def run(job: Job) -> dict[str, Any]:
     }
     cast = read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     if cast is not None:
+        cast, left_out = panel.of_answers(cast, {item.id for item in items}, config.models)
+        figures["warnings"] += left_out
         figures["people"] = people.figures(cast, seed=seed)
     if not config.judges:
         return figures
@@ -253,7 +255,7 @@ def _words(job: Job) -> tuple["WordLanguages | None", str | None]:
         return None, str(error)
 
 
-def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> Sequence[str]:
+def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> list[str]:
     told = []
     if len(set(forms.values())) > 1:
         bases = ", ".join(name for name, form in forms.items() if form == DIALOGUE)
