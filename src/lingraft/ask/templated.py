@@ -31,8 +31,9 @@ def templated(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> list[in
     for place, part in enumerate(re.split(f"{word}(\\d+){word}", text)):
         is_text = place % 2 == 1
         content = spelled[int(part)] if is_text else part
-        found = tokenizer(content, add_special_tokens=False, split_special_tokens=is_text, verbose=False)
-        ids += found["input_ids"]
+        if content:
+            found = tokenizer(content, add_special_tokens=False, split_special_tokens=is_text, verbose=False)
+            ids += found["input_ids"]
     return ids
 
 
