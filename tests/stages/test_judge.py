@@ -138,7 +138,7 @@ def test_judges_in_folders_are_told_apart_by_their_paths(folder: Path) -> None:
 
 
 def test_votes_of_people_are_reported_without_judges_too(folder: Path) -> None:
-    (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(6)))
+    (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(1, 7)))
     found = run(folder, votes="votes.jsonl")
     (pair,) = found["people"]["pairs"]
     assert (pair["models"], pair["wins"], found["people"]["num_votes"]) == (["base", "tuned"], [0, 6], 6)
@@ -157,7 +157,7 @@ def test_votes_on_others_are_left_out_and_told(folder: Path) -> None:
 
 
 def test_ratings_of_people_are_no_comparisons(folder: Path) -> None:
-    (folder / "votes.jsonl").write_text("".join(vote(number, dict.fromkeys(AXES, 2)) for number in range(6)))
+    (folder / "votes.jsonl").write_text("".join(vote(number, dict.fromkeys(AXES, 2)) for number in range(1, 7)))
     with endpoint(judging) as server:
         found = run(folder, votes="votes.jsonl", judges=judges(server)[:1])
     assert found["people"]["ratings"]["tuned"]["mean"]["value"] == 2
@@ -254,7 +254,7 @@ def test_people_vote_on_the_very_answers_and_nothing_is_paid_twice(folder: Path)
     """Another fingerprint, and so another work folder of the same store."""
     with endpoint(judging) as server:
         run(folder, judges=judges(server))
-        (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(6)))
+        (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(1, 7)))
         shutil.rmtree(folder / "work")
         before = len(server.seen)
         run(folder, judges=judges(server), votes="votes.jsonl", mode=["pairwise"])
