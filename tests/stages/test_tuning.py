@@ -59,8 +59,11 @@ def planned(folder: Path, *overrides: str) -> list[Step]:
     ("override", "said"),
     [
         ("sft.batch_tokens=300", r"sft: batch_tokens: batch_tokens \(300\) is no multiple of 128(.|\n)*Set it to 256"),
-        ("sft.template=zefir", r'sft: template: there is no template "zefir"'),
-        ("sft.template=mine.jinja", r"sft: template: there is no file .*mine\.jinja"),
+        ("sft.template=zefir", r'sft: template: .*there is no template "zefir"'),
+        ("sft.template=own", r"sft: template: .*the model has no chat template of its own(.|\n)*Set template to auto"),
+        ("sft.sequence_tokens=256", r"sequences of 256 tokens are longer than the 128 positions of the base(.|\n)*128"),
+        ("sft.template=chatml", r"sft: template: .*the template chatml needs the token"),
+        ("sft.template=mine.jinja", r"sft: template: .*mine\.jinja: there is no such template"),
         ("sft.mix={target: 0.5, replay: 0.5}", r'the mix has 50% of replay, and "conversations" has no replay sources'),
         ("sft.mix={target: 0.5}", r"the shares of the mix sum to 0\.5, not 1"),
         ("dpo.mix={target: 0.9}", r"the shares of the mix sum to 0\.9, not 1"),
@@ -81,9 +84,11 @@ def test_kto_needs_two_answers_in_a_batch(folder: Path) -> None:
 
 
 def test_a_template_of_ones_own_is_part_of_what_a_step_is(folder: Path) -> None:
-    (folder / "mine.jinja").write_text("{{ messages }}", encoding="utf-8")
+    text = "{% for m in messages %}<{{ m.role }}>{{ m.content + eos_token }}{% endfor %}"
+    text += "{% if add_generation_prompt %}<assistant>{% endif %}"
+    (folder / "mine.jinja").write_text(text, encoding="utf-8")
     first = {step.name: step.fingerprint for step in planned(folder, "sft.template=mine.jinja")}
-    (folder / "mine.jinja").write_text("{{ messages }} ", encoding="utf-8")
+    (folder / "mine.jinja").write_text(text.replace("<", "["), encoding="utf-8")
     second = {step.name: step.fingerprint for step in planned(folder, "sft.template=mine.jinja")}
     assert first["sft"] != second["sft"]
     assert first["conversations"] == second["conversations"]

@@ -1,7 +1,9 @@
 """The records that trainings read, whatever form they came in, and how they stand in files: one JSON object a line."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lingraft.ask.message import ASSISTANT, Message, from_json
@@ -62,3 +64,12 @@ def record(row: Mapping[str, Any]) -> Record:
     if "chosen" in row:
         return Preference(row["id"], prompt, row["chosen"], row["rejected"])
     return Verdict(row["id"], prompt, row["answer"], row["good"])
+
+
+def read(folder: Path, stream: str, part: str) -> list[Record]:
+    """The records of `part` (`train` or `held_out`) of a stream in an artifact; none where there is no such stream."""
+    path = folder / (f"{stream}.jsonl" if part == "train" else f"{stream}.{part}.jsonl")
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as lines:
+        return [record(json.loads(line)) for line in lines]

@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lingraft.core import launch
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage
 
-from .base import describe, origin
 from .sft import BYTES_PER_TOKEN, check_mix, check_template, outside
-from .training_keys import WITHOUT_EFFECT, Training, check_training, settings_of
+from .training_keys import WITHOUT_EFFECT, Training, check_training, settings_of, tune
+
+BETA = {"simpo": 2.0}
+"""Defaults that are not 0.1: the mean log-probability of a token is smaller than the sum of an answer's."""
 
 
 class Dpo(Training):
@@ -30,10 +31,13 @@ class Dpo(Training):
         "dpo",
         description="kto takes answers judged one by one too; orpo and simpo do without what the model was before.",
     )
-    beta: float = Field(
-        0.1, gt=0, description="How near the model is held to what it was: higher is nearer; in orpo, of the odds."
+    beta: float | None = Field(
+        None,
+        gt=0,
+        description="How near the model is held to what it was: higher is nearer; in orpo the weight of the odds; 0.1 "
+        "by default, of simpo 2.",
     )
-    gamma: float | None = Field(None, ge=0, description="The margin that simpo asks for; 0.5 by default.")
+    gamma: float | None = Field(None, ge=0, description="The margin that simpo asks for; half of beta by default.")
     epochs: float = Field(1.0, gt=0, description="Passes over the target, or over replay without any target.")
     sequence_tokens: int = Field(2048, ge=16, description="Of prompt and answer; a longer pair is left out.")
     batch_pairs: int = Field(32, ge=1, description="Pairs an optimizer step sees; of kto, answers.")
@@ -97,26 +101,14 @@ def forecast(context: Check) -> Forecast:
 
 def run(job: Job) -> dict[str, Any]:
     """Train; see `lingraft.train.dpo`."""
-    from lingraft.tokenizer.id_ranges import in_ranges
     from lingraft.train.dpo import dpo
     from lingraft.train.settings import DpoSettings
 
-    config, model = job.config, job.inputs[job.config.model]
-    options = {"simpo_gamma": config.gamma} if config.gamma is not None else {}
-    figures = dpo(
-        model.folder,
-        job.inputs[config.data].folder,
-        job.folder,
-        settings_of(config, DpoSettings, seed=job.settings.seed, options=options),
-        template=config.template,
-        template_folder=job.recipe_folder,
-        new_ids=in_ranges(model.figures.get("new_ids", [])),
-        trust_remote_code=model.figures["trust_remote_code"],
-        progress=job.progress,
-    )
-    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
-        return {}
-    return {**origin(model.figures), **describe(job.folder), **figures}
+    config = job.config
+    beta = config.beta or BETA.get(config.loss, 0.1)
+    gamma = beta / 2 if config.gamma is None else config.gamma
+    options = {"simpo_gamma": gamma} if config.loss == "simpo" else {}
+    return tune(job, dpo, settings_of(config, DpoSettings, seed=job.settings.seed, beta=beta, options=options))
 
 
 STAGE = Stage(

@@ -12,12 +12,12 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
 from .base import describe, model_config, origin
-from .training_keys import WITHOUT_EFFECT, Alarm, Cut, Training, check_training, settings_of
+from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, check_training, settings_of
 
 MOST_PASSES = 4
 
 
-class Pretrain(Training):
+class Pretrain(PackedTraining):
     """How long, on which mix, and how fast the weights move."""
 
     kind: Literal["pretrain"] = "pretrain"

@@ -5,19 +5,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lingraft.core import launch
-from lingraft.core.errors import RecipeError
+from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage
 
-from .base import describe, origin
-from .training_keys import WITHOUT_EFFECT, Training, check_training, settings_of
+from .base import describe_positions, local_folder
+from .training_keys import WITHOUT_EFFECT, PackedTraining, check_training, kinds_before, settings_of, tune
 
 BYTES_PER_TOKEN = 3.5
 MAKE_TARGET = ("translate", "translate_preferences", "on_policy")
 """Kinds of stages that make records in the target language, whatever they are given."""
 
 
-class Sft(Training):
+class Sft(PackedTraining):
     """Which conversations, in which template, and how fast the weights move."""
 
     kind: Literal["sft"] = "sft"
@@ -89,18 +88,30 @@ def check_mix(context: Check) -> None:
 
 
 def check_template(context: Check) -> None:
-    """Raise RecipeError for a template that is not known or a file that is not there."""
-    from lingraft.core.registry import did_you_mean
+    """Raise RecipeError for a template that is not known, a file that is not there, and rows beyond all positions.
 
-    wanted, known = context.config.template, ("auto", "own", "zephyr", "llama2", "chatml")
-    if wanted in known:
+    Of a base in a local folder, where nothing before has changed it, the template is tried.
+    """
+    config, stages = context.config, context.recipe.stages
+    base = stages["base"]
+    folder = None if base.model is None else local_folder(base.model, context.recipe.folder)
+    positions = None if folder is None else describe_positions(folder)
+    if positions and config.sequence_tokens > positions:
+        raise RecipeError(
+            f"sequences of {config.sequence_tokens} tokens are longer than the {positions} positions of the base.",
+            where="sequence_tokens",
+            remedy=f"Set it to {positions} or less.",
+        )
+    if folder is None or {"sft", "dpo", "chat_vector"} & set(kinds_before(config.model, stages)):
         return
-    path = context.recipe.folder / wanted
-    if path.suffix != ".jinja":
-        remedy = did_you_mean(wanted, known)
-        raise RecipeError(f'there is no template "{wanted}".', where="template", remedy=remedy)
-    if not path.is_file():
-        raise RecipeError(f"there is no file {path}.", where="template", remedy="It is looked for beside the recipe.")
+    from lingraft.conversations.template import Template, named
+    from lingraft.tokenizer import family
+
+    try:
+        tokenizer = family.open(folder)
+        Template(tokenizer, named(tokenizer, config.template, context.recipe.folder)[1])
+    except InputError as error:
+        raise RecipeError(error.what, where=f"template: {error.where}", remedy=error.remedy) from error
 
 
 def outside(context: Check) -> dict[str, str]:
@@ -135,25 +146,10 @@ def _tokens(config: Sft, data: Any) -> float:
 
 def run(job: Job) -> dict[str, Any]:
     """Train; see `lingraft.train.sft`."""
-    from lingraft.tokenizer.id_ranges import in_ranges
     from lingraft.train.settings import SftSettings
     from lingraft.train.sft import sft
 
-    config, model = job.config, job.inputs[job.config.model]
-    figures = sft(
-        model.folder,
-        job.inputs[config.data].folder,
-        job.folder,
-        settings_of(config, SftSettings, seed=job.settings.seed),
-        template=config.template,
-        template_folder=job.recipe_folder,
-        new_ids=in_ranges(model.figures.get("new_ids", [])),
-        trust_remote_code=model.figures["trust_remote_code"],
-        progress=job.progress,
-    )
-    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
-        return {}
-    return {**origin(model.figures), **describe(job.folder), **figures}
+    return tune(job, sft, settings_of(job.config, SftSettings, seed=job.settings.seed))
 
 
 STAGE = Stage(

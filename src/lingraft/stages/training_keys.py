@@ -1,14 +1,16 @@
 """What trainings of every kind can be told in a recipe."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lingraft.core import machine
+from lingraft.core import launch, machine
 from lingraft.core.errors import RecipeError
-from lingraft.core.stage import Check, StageConfig
+from lingraft.core.stage import Check, Job, StageConfig
+
+from .base import describe, origin
 
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 
@@ -105,17 +107,22 @@ class Training(StageConfig):
     neftune_alpha: float | None = Field(
         None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
     )
-    attention: Literal["sdpa", "eager"] | None = Field(
-        None,
-        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
-        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
-    )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
     track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
         ["tensorboard"], description="Where curves go on the way: a folder of the step, or these services."
     )
     energy: Power = Field(Power(), description="How energy is counted and priced, where codecarbon is installed.")
+
+
+class PackedTraining(Training):
+    """A training on rows that hold several documents or conversations, which do not see each other."""
+
+    attention: Literal["sdpa", "eager"] | None = Field(
+        None,
+        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
+        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
+    )
 
 
 WITHOUT_EFFECT = frozenset({"checkpoint_minutes", "track", "energy"})
@@ -182,3 +189,24 @@ def _packages(config: Training) -> Iterator[tuple[str, str, str, str]]:
     for name in config.track:
         if name != "tensorboard":
             yield "track", name, name, "track"
+
+
+def tune(job: Job, function: Callable[..., dict[str, Any]], settings: Any) -> dict[str, Any]:
+    """Train the model of a step on the records of another; figures of the model that comes about."""
+    from lingraft.tokenizer.id_ranges import in_ranges
+
+    config, model = job.config, job.inputs[job.config.model]
+    figures = function(
+        model.folder,
+        job.inputs[config.data].folder,
+        job.folder,
+        settings,
+        template=config.template,
+        template_folder=job.recipe_folder,
+        new_ids=in_ranges(model.figures.get("new_ids", [])),
+        trust_remote_code=model.figures["trust_remote_code"],
+        progress=job.progress,
+    )
+    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
+        return {}
+    return {**origin(model.figures), **describe(job.folder), **figures}

@@ -143,7 +143,7 @@ def _texts(found: Record) -> bytes:
 
 
 def _counted(found: Record, expected: Expected) -> _Counted:
-    return _Counted(found, tuple(expected.judge(answer) for answer in checks.answers(found)))
+    return _Counted(found, tuple(expected.judge([answer]) for answer in checks.answers(found)))
 
 
 def _read(path: Path) -> list[Record]:
