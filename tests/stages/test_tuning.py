@@ -1,6 +1,7 @@
 """sft, dpo and on_policy from recipes: what is found wrong before anything runs, and whole runs of tiny models."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -118,6 +119,17 @@ def test_preferences_can_be_the_models_own(folder: Path) -> None:
     became = figures["on_policy"]["on_policy"]["became"]
     assert became["pairs"] >= figures["on_policy"]["streams"]["target"]["train"] >= 1
     assert figures["dpo"]["streams"]["target"]["pairs"] >= 1
+
+
+def test_the_plan_tells_what_the_judge_of_own_answers_costs(folder: Path) -> None:
+    recipe = RECIPE[: RECIPE.index("  preferences:")]
+    judge = json.dumps({"endpoint": "http://127.0.0.1:1/v1", "model": "j", "price_in": 1.0, "price_out": 1.0})
+    (folder / "r.yaml").write_text(f"{recipe}  on_policy: {{judge: {judge}, items: 2}}\n", encoding="utf-8")
+    step = planned(folder)[-1]
+    assert re.search(r"2 prompts; j: 4 questions, about 0\.0\d million .*, for about 0\.0\d", step.forecast.reads)
+    recipe = f"{recipe}  on_policy: {{judge: {judge}, items: 2, max_failed_share: 0.5}}\n"
+    (folder / "r.yaml").write_text(recipe, encoding="utf-8")
+    assert planned(folder)[-1].fingerprint == step.fingerprint
 
 
 def test_a_judge_that_is_not_there(folder: Path) -> None:
