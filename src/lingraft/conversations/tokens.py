@@ -49,7 +49,7 @@ def tokenize(
     if messages[0].role == SYSTEM and not template.takes_system:
         if system == LEFT_OUT:
             return LeftOut(NO_SYSTEM)
-        messages = folded(template, messages, system)
+        messages = _folded(template, messages, system)
     try:
         return _longest(template, messages, most_tokens)
     except InputError:  # the template itself has been tried: it is this conversation that it rewrites
@@ -73,7 +73,7 @@ def _longest(template: Template, messages: Messages, most_tokens: int) -> tuple[
     return LeftOut(TOO_LONG) if found is None else (found, len(exchanges) - number)
 
 
-def folded(template: Template, messages: Messages, system: str) -> Messages:
+def _folded(template: Template, messages: Messages, system: str) -> Messages:
     """The system message before the first user turn, for a template that has no place for one."""
     if template.takes_system or messages[0].role != SYSTEM:
         return messages

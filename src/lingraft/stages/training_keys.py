@@ -1,6 +1,6 @@
 """What trainings of every kind can be told in a recipe."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -191,22 +191,8 @@ def _packages(config: Training) -> Iterator[tuple[str, str, str, str]]:
             yield "track", name, name, "track"
 
 
-def tune(job: Job, function: Callable[..., dict[str, Any]], settings: Any) -> dict[str, Any]:
-    """Train the model of a step on the records of another; figures of the model that comes about."""
-    from lingraft.tokenizer.id_ranges import in_ranges
-
-    config, model = job.config, job.inputs[job.config.model]
-    figures = function(
-        model.folder,
-        job.inputs[config.data].folder,
-        job.folder,
-        settings,
-        template=config.template,
-        template_folder=job.recipe_folder,
-        new_ids=in_ranges(model.figures.get("new_ids", [])),
-        trust_remote_code=model.figures["trust_remote_code"],
-        progress=job.progress,
-    )
+def made(job: Job, figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a step that has trained its model, and of the model that came about."""
     if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
         return {}
-    return {**origin(model.figures), **describe(job.folder), **figures}
+    return {**origin(job.inputs[job.config.model].figures), **describe(job.folder), **figures}

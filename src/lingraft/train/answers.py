@@ -3,6 +3,7 @@
 N rows, S tokens of a row.
 """
 
+import hashlib
 import inspect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -138,6 +139,14 @@ def dataset(streams: Sequence[Rows], order: np.ndarray, *, together: bool = True
         columns["attention_mask"] = (np.arange(columns["labels"].shape[1]) < tokens_N1).astype(np.int32)
     table = Dataset.from_dict({name: list(values) for name, values in columns.items()}).with_format("numpy")
     return table.select([int(first[stream] + row) for stream, row in order])
+
+
+def digest(streams: Iterable[Rows]) -> str:
+    """Of all rows and of what counts in them."""
+    found = hashlib.sha256()
+    for rows in streams:
+        found.update(rows.ids_NS.tobytes() + rows.labels_NS.tobytes())
+    return found.hexdigest()
 
 
 def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:

@@ -1,6 +1,5 @@
 """Training on preferences with TRL: of two answers the one that people prefer becomes likelier."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,11 @@ from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
 
 from . import course, mix, pairs
-from .callbacks import HeldOut, Meter, Proof
-from .guards import LossGuard
 from .margins import Margins, compared, length_bias
 from .pairs import Judged, Pair
 from .preference_trainers import LOSSES, Loss
-from .processes import wait
 from .settings import DpoSettings
-from .tuning import STREAMS, Tuning, in_evaluation
+from .tuning import STREAMS, Shown, Tuning, in_evaluation
 
 LOGGED = {
     "rewards/accuracies": "accuracy",
@@ -77,11 +73,10 @@ def dpo(
     first = np.cumsum([0, *(len(rows[stream]) for stream in streams)])
     places = [int(first[stream] + row) for stream, row in order]
     shown = [all_rows[place] for place in places]
-    steps = len(shown) // settings.batch_pairs
     arguments = course.arguments(
         settings,
         folder,
-        steps=steps,
+        steps=len(shown) // settings.batch_pairs,
         micro=micro,
         batch=settings.batch_pairs,
         kind=loss.config,
@@ -108,39 +103,22 @@ def dpo(
     def accuracies(of: Any) -> dict[str, float]:
         return {
             stream: Margins(held_out[stream], found, reference[stream], settings.beta).accuracy()
-            for stream, found in in_evaluation(of, measure).items()
+            for stream, found in measure(of).items()
         }
 
-    trainable = tuning.trainable()
-    # A loss that nears 0 leaps by what is nothing.
-    guard = LossGuard(trainable, progress, leaps=False)
-    meter = Meter(
-        np.array([row.bytes for row in shown]), settings.batch_pairs, np.array([row.tokens for row in shown]), progress
+    tuning.train(
+        loss.trainer,
+        arguments,
+        data,
+        Shown(*(np.array([getattr(row, what) for row in shown]) for what in ("bytes", "tokens"))),
+        digest=pairs.digest(all_rows),
+        measure=accuracies,
+        leaps=False,  # a loss that nears 0 leaps by what is nothing
+        progress=progress,
     )
-    way = course.Course(folder, settings, arguments)
-    identity: dict[str, Any] = {}
-    trainer = loss.trainer(
-        trainable,
-        settings,
-        guard,
-        identity,
-        None,
-        args=arguments,
-        train_dataset=data,
-        processing_class=tuning.tokenizer,
-        callbacks=way.callbacks(
-            meter,
-            HeldOut(accuracies, settings.curve_points, meter),
-            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
-        ),
-    )
-    identity |= tuning.identity(trainable, pairs.digest(all_rows))
-    meter.trainer = trainer
-    wait()
-    taken = way.run(trainer, identity, progress, total=sum(row.tokens for row in shown), unit="tokens")
     after = in_evaluation(tuning.loaded, measure)
     return {
-        **tuning.finish(trainable, way, meter, guard, taken),
+        **tuning.finish(),
         "loss": settings.loss,
         "beta": settings.beta,
         "streams": {
@@ -167,8 +145,8 @@ def dpo(
             }
             for stream, of in held_out.items()
         },
-        "curve": _curve(trainer.state.log_history),
-        "held_out_curve": meter.held_out_curve("accuracy"),
+        "curve": _curve(tuning.trainer.state.log_history),
+        "held_out_curve": tuning.meter.held_out_curve("accuracy"),
     }
 
 

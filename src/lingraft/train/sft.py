@@ -1,9 +1,7 @@
 """Supervised fine-tuning on conversations with TRL: only what the assistant says counts."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,10 @@ from lingraft.evaluate.bits import Bits
 from . import answers, course, mix
 from .answers import Sequences
 from .attention import Attention
-from .callbacks import HeldOut, Meter, Proof
-from .guards import LossGuard
-from .processes import wait
 from .reading import batch
 from .settings import SftSettings
 from .trainer import OwnTraining
-from .tuning import STREAMS, Tuning, in_evaluation
+from .tuning import STREAMS, Shown, Tuning, in_evaluation
 
 
 class AnswerTrainer(OwnTraining, SFTTrainer):
@@ -72,11 +67,10 @@ def sft(
         multiple=batch_rows,
     )
     data = answers.dataset(list(packed.values()), order, together=together)
-    steps = len(order) // batch_rows
     arguments = course.arguments(
         settings,
         folder,
-        steps=steps,
+        steps=len(order) // batch_rows,
         micro=micro,
         batch=batch_rows,
         kind=SFTConfig,
@@ -89,43 +83,26 @@ def sft(
         return {name: answers.answer_bits(of, found, tuning.used, pad_id) for name, found in held_out.items()}
 
     before = measure(tuning.loaded)
-    trainable = tuning.trainable()
     attention = Attention(tuning.loaded, answers.collate([data[0]]), settings)
-    guard = LossGuard(trainable, progress)
-    row_bytes, row_tokens = (_by_place(packed, order, what) for what in ("answer_bytes_N", "tokens_N"))
-    meter = Meter(row_bytes, batch_rows, row_tokens, progress)
-    way = course.Course(folder, settings, arguments)
-    identity: dict[str, Any] = {}
-    trainer = AnswerTrainer(
-        trainable,
-        settings,
-        guard,
-        identity,
-        None,
-        args=arguments,
-        train_dataset=data,
-        processing_class=tuning.tokenizer,
+    tuning.train(
+        AnswerTrainer,
+        arguments,
+        data,
+        Shown(*(_by_place(packed, order, what) for what in ("answer_bytes_N", "tokens_N"))),
+        digest=answers.digest(packed.values()),
+        measure=lambda of: {stream: bits.bits_per_byte(found) for stream, found in measure(of).items()},
+        progress=progress,
         data_collator=lambda rows: attention.complete(answers.collate(rows)),
-        callbacks=way.callbacks(
-            meter,
-            HeldOut(lambda of: _bits_per_byte(in_evaluation(of, measure)), settings.curve_points, meter),
-            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
-        ),
     )
-    text = b"".join(rows.ids_NS.tobytes() + rows.labels_NS.tobytes() for rows in packed.values())
-    identity |= tuning.identity(trainable, sha256(text).hexdigest())
-    meter.trainer = trainer
-    wait()
-    taken = way.run(trainer, identity, progress, total=int(row_tokens.sum()), unit="tokens")
     after = in_evaluation(tuning.loaded, measure)
     attention.undo()
+    found = tuning.finish()
     shown = {stream: order[order[:, 0] == index, 1] for index, stream in enumerate(packed)}
-    found = tuning.finish(trainable, way, meter, guard, taken)
     return {
         **found,
         "attention": attention.way,
         "packed": together,
-        "padding_share": 1 - found["tokens"] / (taken * settings.batch_tokens),
+        "padding_share": 1 - found["tokens"] / (found["steps"] * settings.batch_tokens),
         "streams": {
             stream: {
                 "conversations": len(training[stream].of),
@@ -141,18 +118,14 @@ def sft(
         "held_out": {
             stream: _compared(before[stream], after[stream], held_out[stream], settings.seed) for stream in held_out
         },
-        "curve": meter.curve(),
-        "held_out_curve": meter.held_out_curve(),
+        "curve": tuning.meter.curve(),
+        "held_out_curve": tuning.meter.held_out_curve(),
     }
 
 
 def _by_place(packed: Mapping[str, answers.Rows], order: np.ndarray, what: str) -> np.ndarray:
     by_stream = [getattr(rows, what) for rows in packed.values()]
     return np.array([by_stream[stream][row] for stream, row in order])
-
-
-def _bits_per_byte(records: Mapping[str, Sequence[Bits]]) -> dict[str, float]:
-    return {stream: bits.bits_per_byte(found) for stream, found in records.items()}
 
 
 def _compared(before: Sequence[Bits], after: Sequence[Bits], stream: Sequences, seed: int) -> dict[str, Any]:

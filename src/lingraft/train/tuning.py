@@ -1,28 +1,41 @@
 """What training on conversations and on preferences have in common: a chat template, and a model folder that has it."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+import numpy as np
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 from transformers.trainer_utils import set_seed
 
 from lingraft.conversations import template as templates
 from lingraft.conversations.template import Template
 from lingraft.core import launch
+from lingraft.core.progress import SILENT, Progress
 from lingraft.tokenizer import family
 
 from . import course, hardware, loading
-from .callbacks import Meter
-from .course import Course
+from .callbacks import HeldOut, Meter, Proof
 from .guards import LossGuard
-from .processes import is_first
-from .settings import Optimization
+from .processes import is_first, wait
+from .settings import TuningSettings
 from .trainable import Trainable
+from .trainer import OwnTraining
+
+Measured = TypeVar("Measured")
 
 STREAMS = ("target", "replay")
+
+
+class Shown(NamedTuple):
+    """What a training is shown, row by row in its order."""
+
+    bytes: np.ndarray
+    """Of answers as text."""
+    tokens: np.ndarray
 
 
 @dataclass
@@ -36,7 +49,7 @@ class Tuning:
     stage: str
     model: Path
     folder: Path
-    settings: Optimization
+    settings: TuningSettings
     template: str
     """`auto`, `own`, one of `conversations.template.TEMPLATES` or a file."""
     template_folder: Path = Path()
@@ -58,28 +71,67 @@ class Tuning:
         self.tokenizer.pad_token_id = self.pad_id
 
     def load(self) -> None:
-        """Have the model in memory as `loaded`, in evaluation mode."""
+        """Have the model in memory as `loaded`, in evaluation mode: what it says before the training can be asked."""
         set_seed(self.settings.seed)
         self.loaded, self._dtype = loading.load(self.model, self.settings, self.trust_remote_code)
         self._own = course.own_ways(self.loaded)
         self.loaded.eval()
 
-    def trainable(self) -> Trainable:
-        """What of the loaded model moves."""
+    def train(
+        self,
+        trainer: type[OwnTraining],
+        arguments: TrainingArguments,
+        data: Dataset,
+        shown: Shown,
+        *,
+        digest: str,
+        measure: Callable[[PreTrainedModel], Mapping[str, float]],
+        leaps: bool = True,
+        progress: Progress = SILENT,
+        **own: Any,
+    ) -> None:
+        """Train the loaded model on `data`, in its order, from the newest checkpoint on.
+
+        `digest` is of all that is learned from. `measure` gives the held-out curve, by stream. With `leaps` a step
+        whose loss leaps is left out (see `LossGuard`). `own` are arguments of this kind of trainer alone.
+        """
         settings = self.settings
-        return Trainable(self.loaded, settings.train, settings.lora, settings.new_rows, self.new_ids)
+        steps = arguments.max_steps
+        self._trainable = Trainable(self.loaded, settings.train, settings.lora, settings.new_rows, self.new_ids)
+        self._guard = LossGuard(self._trainable, progress, leaps=leaps)
+        self.meter = Meter(shown.bytes, len(shown.bytes) // steps, shown.tokens, progress)
+        self._way = course.Course(self.folder, settings, arguments)
+        self.trainer = trainer(
+            self._trainable,
+            settings,
+            self._guard,
+            {},
+            None,
+            args=arguments,
+            train_dataset=data,
+            processing_class=self.tokenizer,
+            callbacks=self._way.callbacks(
+                self.meter,
+                HeldOut(lambda of: in_evaluation(of, measure), settings.curve_points, self.meter),
+                Proof(self._trainable, after=math.ceil(settings.warmup_share * steps)),
+            ),
+            **own,
+        )
+        # TRL has changed the precision of adapters by now, and what they are is part of the identity.
+        self._trainable.in_float32()
+        identity = course.identity(settings, self._trainable.begin(), self.new_ids)
+        self.trainer.identity = {**identity, "the template": self.used.text, "the data": digest}
+        self.meter.trainer = self.trainer
+        wait()
+        total = int(shown.tokens.sum())
+        self._taken = self._way.run(self.trainer, self.trainer.identity, progress, total=total, unit="tokens")
 
-    def identity(self, trainable: Trainable, data: str) -> dict[str, Any]:
-        """What decides how the training goes; `data` is a hash of what it is shown. Keeps where it starts."""
-        trainable.in_float32()
-        found = course.identity(self.settings, trainable.begin(), self.new_ids)
-        return {**found, "the template": self.used.text, "the data": data}
-
-    def finish(self, trainable: Trainable, way: Course, meter: Meter, guard: LossGuard, steps: int) -> dict[str, Any]:
+    def finish(self) -> dict[str, Any]:
         """Save the model as plain weights with its template, and say what its training was."""
+        trainable, settings, meter = self._trainable, self.settings, self.meter
         proof, moved = trainable.proof(), trainable.figures()
         course.restore(self.loaded, self._own)
-        settings, plain = self.settings, trainable
+        plain = trainable
         if settings.train == "qlora":
             plain = course.plain(trainable, self.model, settings, self.new_ids, self.trust_remote_code)
         if plain is not None:
@@ -89,7 +141,7 @@ class Tuning:
                 loading.save(plain.model, self._dtype, self.model, self.folder)
                 templates.put(self.folder, self.used.text)
         outline = loading.outline(self.model, self._dtype, self.trust_remote_code)
-        shown = meter.position(steps)
+        shown = meter.position(self._taken)
         flops = course.training_flops(outline, shown["tokens"], moved["trainable_share"])
         return {
             "train": settings.train,
@@ -98,18 +150,18 @@ class Tuning:
             **moved,
             "proof": proof,
             "template": {"name": self._name, "takes_system": self.used.takes_system, "end_ids": self.used.end_ids},
-            "steps": steps,
+            "steps": self._taken,
             "tokens": shown["tokens"],
             "bytes": shown["bytes"],
-            "steps_left_out": guard.left_out,
+            "steps_left_out": self._guard.left_out,
             "flops": flops,
             **meter.figures(),
             **hardware.utilization(flops, meter.figures()["seconds"], launch.num_processes(), settings.precision),
-            "energy": way.energy(),
+            "energy": self._way.energy(),
         }
 
 
-def in_evaluation(model: torch.nn.Module, measure: Any) -> Any:
+def in_evaluation(model: PreTrainedModel, measure: Callable[[PreTrainedModel], Measured]) -> Measured:
     """What `measure` says of the model without dropout."""
     was_training = model.training
     model.eval()
