@@ -132,8 +132,8 @@ def test_people_are_turned_to_the_models_of_the_judges(judged: dict) -> None:
 
 def test_whether_judges_look_at_the_answers(judged: dict) -> None:
     first, parrot_one = judgement.reliability(judged)
-    assert first.cells[0] == ("100% [100%, 100%]", "of 40 pairs")
-    assert parrot_one.cells[0] == ("0% [0%, 0%]", "of 40 pairs")
+    assert first.cells[0] == ("100% [91%, 100%]", "of 40 pairs")
+    assert parrot_one.cells[0] == ("0% [0%, 9%]", "of 40 pairs")
     assert parrot_one.cells[2] == ("100% [95%, 100%]", "of 80 verdicts")
     assert len(first.cells) == len(judgement.RELIABILITY)
     assert any("parrot prefers the answer that is shown first" in one for one in judgement.doubts(judged))
@@ -153,10 +153,10 @@ def test_agreement_is_of_pairs_people_and_axes(judged: dict) -> None:
         "comparisons, people alone",
     ]
     assert [one.items for one in found] == [40] * 3 + [80] * len(AXES) + [40] * (2 * len(AXES) + 1)
-    assert found[1].two == [(f"good {HOSTILE}, people", "1.00 [1.00, 1.00]")]
-    assert found[3].fleiss == "1.00 [1.00, 1.00]"
-    assert found[-2].two == [("parrot, people", "1.00 [1.00, 1.00]")]
-    assert (found[-1].krippendorff, found[-1].two) == ("1.00 [1.00, 1.00]", [])
+    assert found[1].two == [(f"good {HOSTILE}, people", "1.00 [–, –]")]
+    assert found[3].fleiss == "1.00 [–, –]"
+    assert found[-2].two == [("parrot, people", "1.00 [–, –]")]
+    assert (found[-1].krippendorff, found[-1].two) == ("1.00 [–, –]", [])
 
 
 def test_harmlessness_stands_apart(judged: dict) -> None:
@@ -175,7 +175,7 @@ def test_ratings_of_people(judged: dict, report: dict, tmp_path: Path) -> None:
     judged["figures"]["people"] = json.loads(json.dumps(human.figures(votes)))
     (base, num_votes, means), _ = people.ratings(judged)
     assert (base, num_votes) == ("base", 10)
-    assert means[0] == ("mean", "2.00 [2.00, 2.00]")
+    assert means[0] == ("mean", "2.00 [0.96, 2.52]")
     assert means[-1][0] == "harmlessness"
     assert "nothing to agree about" in [one.krippendorff for one in judgement.agreement(judged)]
     report["judgements"] = [judged]

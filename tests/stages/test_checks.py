@@ -84,7 +84,10 @@ def hub_cache(folder: Path) -> Path:
 def test_a_shipped_recipe_passes(name: str, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path, find(name))))
     monkeypatch.setenv("LINGRAFT_RUNS", str(tmp_path / "runs"))
-    save_mixtral(tmp_path / "runs" / "english-mixtral" / "export" / "hf", tiny_base)
+    base = tmp_path / "runs" / "english-mixtral" / "export" / "hf"
+    save_mixtral(base, tiny_base)
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    (base / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1024}), encoding="utf-8")
     steps = planned(tmp_path, recipe=find(name))
     assert len(steps) >= 8
     for step in steps:

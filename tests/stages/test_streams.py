@@ -138,7 +138,6 @@ def test_the_content_of_the_files_counts(folder: Path) -> None:
         ),
         ("conversations.replay.0.language=qqqq", 'conversations: no language has the tag "qqqq"'),
         ("conversations.held_out=-1", r"stages\.conversations\.held_out: .*greater than or equal to 0"),
-        ("conversations.target=[]", r"stages\.conversations\.target"),
         ("conversations.wrong_language=swap", r"stages\.conversations\.wrong_language"),
         ("preferences.wrong_language=keep", r"stages\.preferences\.wrong_language: input should be 'drop' or 'swap'"),
         ("replay=", "conversations: replay: there are replay texts, but the recipe does not say in which language"),

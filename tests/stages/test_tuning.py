@@ -1,6 +1,7 @@
 """sft, dpo and on_policy from recipes: what is found wrong before anything runs, and whole runs of tiny models."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -59,9 +60,11 @@ def planned(folder: Path, *overrides: str, target: Target | None = None) -> list
     ("override", "said"),
     [
         ("sft.batch_tokens=300", r"sft: batch_tokens: batch_tokens \(300\) is no multiple of 128(.|\n)*Set it to 256"),
-        ("sft.template=zefir", r'sft: template: there is no template "zefir"'),
-        ("sft.template=own", r"sft: template: the base has no chat template of its own(.|\n)*Set it to auto"),
-        ("sft.template=mine.jinja", r"sft: template: there is no file .*mine\.jinja"),
+        ("sft.template=zefir", r'sft: template: .*there is no template "zefir"'),
+        ("sft.template=own", r"sft: template: .*the model has no chat template of its own(.|\n)*Set template to auto"),
+        ("sft.sequence_tokens=256", r"sequences of 256 tokens are longer than the 128 positions of the base(.|\n)*128"),
+        ("sft.template=chatml", r"sft: template: .*the template chatml needs the token"),
+        ("sft.template=mine.jinja", r"sft: template: .*mine\.jinja: there is no such template"),
         ("sft.mix={target: 0.5, replay: 0.5}", r'the mix has 50% of replay, and "conversations" has no replay sources'),
         ("sft.mix={target: 0.5}", r"the shares of the mix sum to 0\.5, not 1"),
         ("dpo.mix={target: 0.9}", r"the shares of the mix sum to 0\.9, not 1"),
@@ -97,9 +100,11 @@ def test_kto_needs_two_answers_in_a_batch(folder: Path) -> None:
 
 
 def test_a_template_of_ones_own_is_part_of_what_a_step_is(folder: Path) -> None:
-    (folder / "mine.jinja").write_text("{{ messages }}", encoding="utf-8")
+    text = "{% for m in messages %}<{{ m.role }}>{{ m.content + eos_token }}{% endfor %}"
+    text += "{% if add_generation_prompt %}<assistant>{% endif %}"
+    (folder / "mine.jinja").write_text(text, encoding="utf-8")
     first = {step.name: step.fingerprint for step in planned(folder, "sft.template=mine.jinja")}
-    (folder / "mine.jinja").write_text("{{ messages }} ", encoding="utf-8")
+    (folder / "mine.jinja").write_text(text.replace("<", "["), encoding="utf-8")
     second = {step.name: step.fingerprint for step in planned(folder, "sft.template=mine.jinja")}
     assert first["sft"] != second["sft"]
     assert first["conversations"] == second["conversations"]
@@ -130,6 +135,17 @@ def test_preferences_can_be_the_models_own(folder: Path) -> None:
     became = figures["on_policy"]["on_policy"]["became"]
     assert became["pairs"] >= figures["on_policy"]["streams"]["target"]["train"] >= 1
     assert figures["dpo"]["streams"]["target"]["pairs"] >= 1
+
+
+def test_the_plan_tells_what_the_judge_of_own_answers_costs(folder: Path) -> None:
+    recipe = RECIPE[: RECIPE.index("  preferences:")]
+    judge = json.dumps({"endpoint": "http://127.0.0.1:1/v1", "model": "j", "price_in": 1.0, "price_out": 1.0})
+    (folder / "r.yaml").write_text(f"{recipe}  on_policy: {{judge: {judge}, items: 2}}\n", encoding="utf-8")
+    step = planned(folder)[-1]
+    assert re.search(r"\d prompts; j: \d questions, about 0\.0\d million .*, for about 0\.0\d", step.forecast.reads)
+    recipe = f"{recipe}  on_policy: {{judge: {judge}, items: 2, max_failed_share: 0.5}}\n"
+    (folder / "r.yaml").write_text(recipe, encoding="utf-8")
+    assert planned(folder)[-1].fingerprint == step.fingerprint
 
 
 def test_a_judge_that_is_not_there(folder: Path) -> None:

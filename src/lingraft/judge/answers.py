@@ -96,7 +96,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def samples(folder: Path, most: int, characters: int) -> list[dict[str, Any]]:
     """Some prompts of an artifact with their answers, evenly spread, each text cut to so many characters."""
-    lines = (folder / ANSWERS).read_text(encoding="utf-8").splitlines()
+    lines = (folder / ANSWERS).read_bytes().splitlines()  # as text it would be cut at U+2028 and others too
     rows = [json.loads(lines[place * len(lines) // most]) for place in range(most)] if len(lines) > most else None
     return [
         {

@@ -1,17 +1,19 @@
 """Several judges: how far they agree with each other and with people, and what most of them say."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, median_low
 from typing import Any
 
+from lingraft.core.errors import InputError
+
 from . import agreement
 from .axes import Scored
 from .human.votes import Vote
 from .pairwise import LOSS, WIN, Compared
-from .questions import AXES
+from .questions import AXES, BEST
 from .win_rate import outcomes, plain, rate
 
 OUTCOMES = (LOSS, "tie", WIN)
@@ -55,6 +57,23 @@ def of_scores(by_judge: Mapping[str, Sequence[Scored]], models: Sequence[str], *
         }
         found[axis] = _agreement(numbers, 4, "quadratic", seed)
     return found
+
+
+def of_answers(cast: Sequence[Vote], items: Collection[str], models: Collection[str]) -> tuple[list[Vote], list[str]]:
+    """The votes on these items and models, and what is to be told of the others.
+
+    Raises InputError where there is none.
+    """
+    of_these = [vote for vote in cast if vote.item in items and {*vote.shown} - {None} <= {*models}]
+    if all(vote.planted is not None for vote in of_these):
+        raise InputError(
+            f"none of {len(cast):,} votes is on the answers of this step.",
+            where="votes",
+            remedy="Have people vote on its answers.jsonl: ids of items and names of models have to be the same.",
+        )
+    others = len(cast) - len(of_these)
+    told = f"{others:,} of {len(cast):,} votes are on other items or models, and are left out."
+    return of_these, [told] if others else []
 
 
 def of_people(cast: Iterable[Vote]) -> Votes:
@@ -104,7 +123,7 @@ def scores_with_people(by_judge: Mapping[str, Sequence[Scored]], votes: Votes, *
             ]
             medians = [median_low(people) for _, people in both]
             kappa = agreement.cohen([said for said, _ in both], medians, weights="quadratic")
-            higher = rate([said - fmean(people) for said, people in both], seed=seed)
+            higher = rate([said - fmean(people) for said, people in both], seed=seed, least=-BEST, most=BEST)
             found[axis][judge] = {"answers": len(both), "kappa": plain(kappa.interval(seed)), "higher": higher}
     return found
 

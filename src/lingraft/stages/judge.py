@@ -1,12 +1,11 @@
 """judge: what several models answer to the same prompts, and what judges say of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from lingraft.core.artifact import SCRATCH
 from lingraft.core.asked import NO_EFFECT, AskedSettings, EndpointSettings, LocalSettings
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.outside import identity
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 PAID_BATCH, LOCAL_BATCH = 16, 64
 TEMPLATE, DIALOGUE = "template", "dialogue"
 REPLIES = "replies.jsonl"
-"""Every reply of models and judges, by what was asked; below `SCRATCH`, for what is said of each prompt stays."""
+"""Every reply of models and judges, by what was asked: beside the artifacts of this kind, for all of them."""
 
 
 class Judge(StageConfig):
@@ -50,7 +49,7 @@ class Judge(StageConfig):
     )
     replies: str | None = Field(
         None,
-        description="A file that keeps every reply for later runs too: one with another judge pays for that alone.",
+        description="A file that keeps every reply for later runs; by default one in the store, for all of its runs.",
     )
     votes: str | None = Field(
         None, description="What `lingraft judge export` wrote, to report, and to hold the judges against."
@@ -108,7 +107,7 @@ def outside(context: Check) -> dict[str, str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Tokens that the models read and write, and what each judge is asked at the most."""
+    """Tokens that the models read and write, and about what each judge is asked."""
     from lingraft.corpus import find
     from lingraft.judge import cost
     from lingraft.judge.questions import asking
@@ -179,6 +178,8 @@ def run(job: Job) -> dict[str, Any]:
     }
     cast = read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     if cast is not None:
+        cast, left_out = panel.of_answers(cast, {item.id for item in items}, config.models)
+        figures["warnings"] += left_out
         figures["people"] = people.figures(cast, seed=seed)
     if not config.judges:
         return figures
@@ -230,7 +231,7 @@ def _models(job: Job, forms: Mapping[str, str], wording: "Wording") -> Iterator[
 
 def _replies(job: Job) -> Path:
     file = job.config.replies
-    return job.folder / SCRATCH / REPLIES if file is None else _beside(file, job.recipe_folder)
+    return job.folder.with_name(REPLIES) if file is None else _beside(file, job.recipe_folder)
 
 
 def _batch(judge: EndpointSettings | LocalSettings) -> int:
@@ -254,7 +255,7 @@ def _words(job: Job) -> tuple["WordLanguages | None", str | None]:
         return None, str(error)
 
 
-def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> Sequence[str]:
+def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> list[str]:
     told = []
     if len(set(forms.values())) > 1:
         bases = ", ".join(name for name, form in forms.items() if form == DIALOGUE)
@@ -292,5 +293,5 @@ STAGE = Stage(
     check=check,
     outside=outside,
     forecast=forecast,
-    no_effect=frozenset({"replies"}),
+    no_effect=frozenset({"replies", "max_failed_share"}),
 )

@@ -11,15 +11,15 @@ from lingraft.core import launch, machine
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
-from .base import describe, model_config, origin
-from .training_keys import WITHOUT_EFFECT, Alarm, Cut, Training, check_training, settings_of
+from .base import model_config
+from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, check_training, made, settings_of
 
 MOST_PASSES = 4
 BYTES_PER_TOKEN = 3.0
 """Before any text has been seen."""
 
 
-class Pretrain(Training):
+class Pretrain(PackedTraining):
     """How long, on which mix, and how fast the weights move."""
 
     kind: Literal["pretrain"] = "pretrain"
@@ -264,9 +264,7 @@ def run(job: Job) -> dict[str, Any]:
         trust_remote_code=model.figures["trust_remote_code"],
         progress=job.progress,
     )
-    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
-        return {}
-    return {**origin(model.figures), **describe(job.folder), **figures}
+    return made(job, figures)
 
 
 STAGE = Stage(

@@ -56,16 +56,29 @@ def test_answers_of_the_stage_are_read(tmp_path: Path) -> None:
             json.dumps({**LINE, "shown": ["b", None], "attention": {"planted": "other", "failed": True}}),
             "there is no vote in it",
         ),
+        ("\udcff", r":1: this is no vote"),
         ("[" * 100_000, r":1: this is no vote"),
     ],
 )
 def test_a_file_that_is_no_export_is_told(tmp_path: Path, text: str | None, what: str) -> None:
     file = tmp_path / "votes.jsonl"
     if text is not None:
-        file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(InputError, match=what) as error:
         read(file)
     assert "lingraft judge export" in str(error.value)
+
+
+@pytest.mark.parametrize("end_of_line", ["\u2028", "\u2029", "\u0085", "\x0b"])
+def test_a_comment_may_hold_any_end_of_line(tmp_path: Path, end_of_line: str) -> None:
+    ballots, _ = begin(tmp_path, rows(1))
+    annotator = ballots.annotator(ballots.invite()[1])
+    given = ballots.state(annotator, 1).given
+    comment = f"first{end_of_line}second"
+    ballots.vote(annotator, 1, key="0" * 32, question=given.question, choice="tie", comment=comment, seconds=1.0)
+    exported = tmp_path / "votes.jsonl"
+    exported.write_text("".join(lines(ballots.database)), encoding="utf-8")
+    assert [vote.comment for vote in read(exported)] == [comment]
 
 
 def test_exported_votes_are_read_by_the_panel(tmp_path: Path) -> None:

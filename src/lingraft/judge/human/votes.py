@@ -88,8 +88,8 @@ def read(path: Path) -> list[Vote]:
     """The votes of an export, which `lines` wrote. Raises InputError, with file and line, for one that is none, and
     where there are attention checks alone."""
     try:
-        rows = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        rows = path.read_bytes().splitlines()  # those of text end at U+2028 as well, which may stand in a comment
+    except OSError as error:
         raise InputError(f"the votes cannot be read: {error}.", where=path, remedy=_EXPORT) from error
     found = []
     for number, line in enumerate(rows, 1):
