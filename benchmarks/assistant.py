@@ -1,11 +1,11 @@
 """From a model that knows the language to one that answers: fine-tuning and preferences over three seeds.
 
-    python benchmarks/assistant.py --data FOLDER --store FOLDER [--seeds 1 2 3]
+    python benchmarks/assistant.py --data FOLDER --store FOLDER [--seeds 1 2 3] [--only both target]
 
 FOLDER of --data holds mono, instruct and prefs as benchmarks/assistant.yaml names them. The model to begin with is
-what the recipe lab/polish-novels exports, made first where the store has none. Each seed draws other held-out
+that of benchmarks/tasks.yaml, made first where the store has none. Each seed draws other held-out
 conversations and pairs and another order. Every seed is written to benchmarks/results/assistant.json as soon
-as it is there, and then what they have in common.
+as it is there, and then what they have in common. `target` is fine-tuning on Polish conversations alone.
 """
 
 import argparse
@@ -31,10 +31,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--only", nargs="+", choices=["both", "target"], default=["both", "target"])
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
     store = arguments.store.resolve()
     model = adapted(store)
+    if "target" in arguments.only:
+        record("assistant", "target-alone", target_alone(model, arguments.seeds, store))
+    if "both" not in arguments.only:
+        return
     for seed in arguments.seeds:
         record("assistant", f"seed-{seed}", one(model, seed, store))
     kept = json.loads((RESULTS / "assistant.json").read_text(encoding="utf-8"))
@@ -43,22 +48,44 @@ def main() -> None:
 
 
 def adapted(store: Path) -> Path:
-    """The exported model of lab/polish-novels; only the steps that make it are run."""
-    folder = store / "runs" / "polish-novels" / "export" / "hf"
-    if not folder.exists():
-        small = ["-s", "evaluate.documents=2", "-s", "evaluate.suites=[bits]"]
-        subprocess.run([*LINGRAFT, "run", "lab/polish-novels", *small, "--store", str(store)], check=True)
-    return folder
+    """The model of benchmarks/tasks.yaml, which has learned Polish from three megabytes; without asking it anything."""
+    name = "assistant-begins-with"
+    told = ["-s", "evaluate.documents=5", "-s", "evaluate.suites=[bits]", "--name", name, "--store", str(store)]
+    subprocess.run([*LINGRAFT, "run", str(HERE / "tasks.yaml"), *told], check=True)
+    return store / "runs" / name / "pretrain"
 
 
-def one(model: Path, seed: int, store: Path) -> dict[str, Any]:
-    name = f"assistant-{seed}"
+def carried_out(recipe: str, name: str, model: Path, seed: int, store: Path) -> dict[str, Any]:
     told = ["-s", f"base.model={model}", "-s", f"seed={seed}", "--name", name, "--store", str(store)]
-    subprocess.run([*LINGRAFT, "run", str(HERE / "assistant.yaml"), *told], check=True)
+    subprocess.run([*LINGRAFT, "run", str(HERE / recipe), *told], check=True)
     shown = subprocess.run(
         [*LINGRAFT, "show", name, "--json", "--store", str(store)], capture_output=True, text=True, check=True
     )
-    steps = json.loads(shown.stdout)["steps"]
+    return json.loads(shown.stdout)["steps"]
+
+
+def target_alone(model: Path, seeds: list[int], store: Path) -> dict[str, Any]:
+    """The share of answers in Polish before and after, and what held-out answers cost, over the seeds."""
+    found = [carried_out("assistant_target.yaml", f"assistant-target-{seed}", model, seed, store) for seed in seeds]
+    rows = [one["judge"]["figures"]["answers"]["rows"] for one in found]
+    shares = {
+        of: [next(row["value"] for row in one if (row["model"], row["metric"]) == (of, TARGET_SHARE)) for one in rows]
+        for of in ("base", "sft")
+    }
+    bits = [one["sft"]["figures"]["held_out"]["target"] for one in found]
+    return {
+        "seeds": seeds,
+        "prompts": rows[0][0]["items"],
+        "answers_in_polish": {of: over(values) for of, values in shares.items()},
+        "response_bits": {
+            side: over([one[side]["value"] for one in bits]) for side in ("before", "after", "difference")
+        },
+        "minutes_of_sft": over([one["sft"]["seconds"] / 60 for one in found]),
+    }
+
+
+def one(model: Path, seed: int, store: Path) -> dict[str, Any]:
+    steps = carried_out("assistant.yaml", f"assistant-{seed}", model, seed, store)
     sft, dpo, judge = (steps[step]["figures"] for step in ("sft", "dpo", "judge"))
     return {
         "seconds": {step: steps[step]["seconds"] for step in ("conversations", "sft", "preferences", "dpo", "judge")},

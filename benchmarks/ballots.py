@@ -60,10 +60,12 @@ class Annotator:
     def work(self, until: float) -> None:
         draw = random.Random(self.seed)
         self._cookie = self._ask("/api/enter", {"token": self.token})[1]
-        ballot = self._ask("/api/ballot", {"position": None})[0]["ballot"]
+        reply = self._ask("/api/ballot", {"position": None})[0]
+        annotator, ballot = reply["annotator"], reply["ballot"]
         while ballot is not None and time.monotonic() < until:
             key, choice, luck = secrets.token_hex(16), draw.choice(CHOICES), draw.random()
-            vote = {"key": key, "question": ballot["question"], "choice": choice, "comment": "", "seconds": 1.0}
+            vote = {"key": key, "annotator": annotator, "question": ballot["question"]}
+            vote |= {"choice": choice, "comment": "", "seconds": 1.0}
             if luck < 0.1:
                 self._give_up("/api/vote", vote)
             begun = time.monotonic()

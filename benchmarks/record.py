@@ -20,7 +20,7 @@ def record(name: str, part: str, result: Any) -> None:
         "versions": machine.versions(),
         "result": result,
     }
-    RESULTS.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -48,6 +48,20 @@ def test_two_models_one_after_the_other(model: Path, tiny_base: Path, tmp_path: 
     assert told.stderr.count("bytes a token") == 2
 
 
+def test_what_is_no_utf_8(model: Path) -> None:
+    told = CliRunner().invoke(app, ["chat", "one"], input=b"x \xff")
+    assert (told.exit_code, told.stderr.partition("\n")[0]) == (2, "the text is no UTF-8.")
+    for options in (["--prompt", "x \udcff"], ["--prompt", "x", "--system", "\udcff"]):
+        assert call("one", *options, exit_code=2).stderr.startswith("the text is no UTF-8.")
+
+
+def test_what_a_template_says_cannot_steer_the_terminal(model: Path) -> None:
+    (model / "chat_template.jinja").write_text("{{ raise_exception('\\x1b]0;pwned\\x07') }}", encoding="utf-8")
+    told = call("one", "--prompt", "Hi", exit_code=2).stderr
+    assert "␛]0;pwned␇" in told
+    assert "\x1b" not in told
+
+
 def test_tokens_are_shown(model: Path) -> None:
     assert call("one", "--prompt", "Hi", "--temperature", 0, "--tokens").stdout == "a│b│c│ │ż│ó\n"
 

@@ -1,10 +1,14 @@
 """`lingraft judge`: links, exports, results and deletion on the command line."""
 
 import json
+import os
+import pty
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from judging import begin, rows, write
 from typer.testing import CliRunner
 
 from lingraft.cli import app
+from lingraft.judge.human import database, export
 from lingraft.judge.human.ballots import Ballots
 
 
@@ -57,6 +62,58 @@ def test_votes_are_exported_and_counted(ballots: Path, tmp_path: Path) -> None:
     assert call("export", ballots, "--to", to).stdout == f"1 votes in {to}\n"
     assert to.read_text() == line + "\n"
     assert json.loads(call("results", ballots).stdout)["pairs"][0]["num_votes"] == 1
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("by_link", [False, True])
+def test_an_export_is_not_written_over_the_ballots(ballots: Path, tmp_path: Path, end: str, by_link: bool) -> None:
+    before, to = ballots.read_bytes(), Path(f"{ballots}{end}")
+    if by_link:
+        (tmp_path / "link").symlink_to(to)
+        to = tmp_path / "link"
+    assert "the votes would be written over the ballots" in call("export", ballots, "--to", to, exit_code=2).stderr
+    assert ballots.read_bytes() == before
+
+
+def test_an_export_is_written_whole_and_for_its_owner_alone(ballots: Path, tmp_path: Path) -> None:
+    to = tmp_path / "votes.jsonl"
+    to.write_text("earlier")
+    call("export", ballots, "--to", to)
+    assert to.stat().st_mode & 0o777 == 0o600
+    assert json.loads(to.read_text())["annotator"] == "anna"
+    assert {path.name for path in tmp_path.iterdir()} == {"votes.jsonl", "answers.jsonl", "ballots.sqlite"}
+    (tmp_path / "folder").mkdir()
+    told = call("export", ballots, "--to", tmp_path / "folder", exit_code=2).stderr
+    assert "this is no file that could be written" in told
+    written = to.read_text()
+    with pytest.raises(KeyboardInterrupt):
+        export.write(_stopped(), to, ballots=ballots)
+    assert to.read_text() == written
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def _stopped() -> Iterator[str]:
+    yield "half"
+    raise KeyboardInterrupt
+
+
+def test_what_an_annotator_wrote_does_not_steer_a_terminal(tmp_path: Path) -> None:
+    comment = "zły\x7f \u009b31m\u202e \U000e0041 \u2028"
+    kept, _ = begin(tmp_path, rows(1))
+    annotator = kept.annotator(kept.invite("anna")[1])
+    question = kept.state(annotator, 2).given.question
+    kept.vote(annotator, 2, key="0" * 32, question=question, choice="tie", comment=comment, seconds=1.0)
+    kept.database.close()
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "lingraft", "judge", "export", str(tmp_path / "ballots.sqlite")]
+    subprocess.run(command, stdout=slave, check=True)
+    os.close(slave)
+    shown = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert r"zły\u007f \u009b31m\u202e \udb40\udc41 \u2028" in shown
+    assert json.loads(shown)["comment"] == comment
+    assert json.loads(call("export", tmp_path / "ballots.sqlite").stdout)["comment"] == comment
+    assert comment in call("export", tmp_path / "ballots.sqlite").stdout
 
 
 def test_an_annotator_is_deleted(ballots: Path) -> None:
@@ -120,6 +177,39 @@ def test_mistakes_are_told(
         port = str(taken.getsockname()[1])
         result = call(*(port if argument == "TAKEN" else argument for argument in arguments), exit_code=2)
     assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["links", "FILE"], ["delete", "FILE", "--annotator", "anna", "--yes"], ["serve", "ANSWERS", "--ballots", "FILE"]],
+)
+def test_ballots_that_another_process_holds_are_told(
+    ballots: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0)
+    places = {"FILE": ballots, "ANSWERS": ballots.with_name("answers.jsonl")}
+    other = sqlite3.connect(ballots, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    told = call(*(places.get(word, word) for word in arguments), exit_code=2).stderr
+    other.close()
+    assert f"{ballots}: the ballots cannot be opened or written: database is locked." in told
+    assert "Try again when no other process holds them" in told
+    assert call("links", ballots).stdout.startswith("annotator-2  ")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_ballots_do_not_lie_in_an_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    artifact = tmp_path / "store" / "judgement"
+    artifact.mkdir(parents=True)
+    (artifact / "artifact.json").write_text("{}")
+    write(artifact / "answers.jsonl", rows(2))
+    (tmp_path / "run").symlink_to(artifact)
+    monkeypatch.chdir(tmp_path)
+    more = ["--ballots", "run/mine.sqlite"] if named else []
+    told = call("serve", "run/answers.jsonl", *more, exit_code=2).stderr
+    assert "the ballots would lie in a finished artifact of the store" in told
+    assert f"--ballots {'mine' if named else 'answers.compare'}.sqlite" in told
+    assert len(list(artifact.iterdir())) == 2
 
 
 def test_other_hosts_are_warned_of_and_an_end_is_an_end(tmp_path: Path) -> None:

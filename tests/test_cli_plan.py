@@ -117,6 +117,26 @@ def test_weights_need_not_be_here_to_plan_for_elsewhere(without_weights: Path) -
     assert "matrices out of 4 bits" in told
 
 
+def test_texts_need_not_be_here_to_plan_for_elsewhere(without_weights: Path) -> None:
+    (without_weights / "pl.jsonl").unlink()
+    told = call("plan", "r.yaml", "--on", "a40", "--devices", "4").stdout
+    assert "1 sources, target of unknown size" in told
+    assert "pretrain on 4 x NVIDIA A40" in told
+    assert "kWh, at 300 W each" in told
+    unknown = call("plan", "r.yaml", "--on", "a40", "-s", "pretrain.budget_tokens=", "-s", "pretrain.epochs=2").stdout
+    assert "\n  time" not in unknown.partition("pretrain on")[2]
+    some = call("plan", "r.yaml", "--on", "a40", "-s", "pretrain.budget_tokens=", "-s", "pretrain.budget_bytes=3e6")
+    assert "\n  time" in some.stdout.partition("pretrain on")[2]
+    assert "there is no such file" in refused("plan", "r.yaml")
+
+
+def test_what_works_on_whole_tensors_is_not_planned_as_divided() -> None:
+    said = "qlora cannot be sharded: bitsandbytes works on whole tensors."
+    assert said in refused(
+        "plan", "starter", "--on", "h100", "--devices", "2", "--sharded", "-s", "pretrain.train=qlora"
+    )
+
+
 def test_a_hub_base_is_planned_from_its_config(without_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = without_weights / "cache"
     repository = cache / "models--owner--name"
@@ -167,7 +187,8 @@ def test_a_gpu_without_bf16_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_devices_have_sources() -> None:
-    assert set(DEVICES) >= {"h100", "h200", "a100-80gb", "a100-40gb", "l40s", "rtx-4090"}
+    assert set(DEVICES) >= {"h100", "h200", "a100-80gb", "a100-40gb", "a40", "l40s", "rtx-6000-ada", "rtx-4090"}
+    assert recognized("NVIDIA RTX A4000") is None
     for device in DEVICES.values():
         assert device.source.startswith("https://")
         assert recognized(f"NVIDIA {device.name}") is device

@@ -40,7 +40,10 @@ def chat(
 
         question = prompt
         if question is None and not sys.stdin.isatty():
-            question = sys.stdin.read()
+            try:
+                question = sys.stdin.read()
+            except UnicodeDecodeError as error:
+                raise InputError("the text is no UTF-8.", remedy="Convert it to UTF-8.") from error
         if question is not None and not question.strip():
             raise InputError("there is no question.", remedy="Give one with --prompt, from a pipe, or in a terminal.")
 

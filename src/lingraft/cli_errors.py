@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import typer
 
+from .core.marks import visible
+
 
 @contextmanager
 def user_errors() -> Iterator[None]:
@@ -20,5 +22,5 @@ def user_errors() -> Iterator[None]:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    typer.echo(message, err=True)
+    typer.echo(visible(message), err=True)  # it can quote a file, a server or a template
     raise typer.Exit(code)

@@ -1,5 +1,8 @@
 """`lingraft judge`: have people compare or rate answers on a local page."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,16 +47,24 @@ def serve(
         from lingraft.judge.human import items, questions
         from lingraft.judge.human import serve as serving
         from lingraft.judge.human.ballots import Ballots
+        from lingraft.judge.human.database import told
         from lingraft.judge.human.server import application
 
         url = serving.checked_url(url) if url else None
         found = items.read(answers, least_models=2 if mode == Mode.compare else 1)
         asked = questions.make(found, mode.value, attention_share=attention, seed=seed)
         file = ballots or answers.with_name(f"{answers.stem}.{mode.value}.sqlite")
+        _check_outside_artifacts(file)
         kept = Ballots.begin(file, asked, mode.value, attention_share=attention, seed=seed)
         listening = serving.bound(host, port, url=url)
         here = url or serving.address(listening)
-        kept.database.remember("url", here)
+        with told(file):
+            kept.database.remember("url", here)
+            alike = questions.alike(found) if mode == Mode.compare else {}
+            kept.database.remember("alike", json.dumps(alike))
+            known = kept.names()
+            wanted = links if links is not None else 0 if known else 1
+            invited = [kept.invite() for _ in range(wanted)]
         if not serving.is_loopback(host):
             typer.echo(
                 f"warning: {host} can be reached from other machines, and what is sent there is not encrypted. "
@@ -61,13 +72,12 @@ def serve(
                 err=True,
             )
         typer.echo(f"{len(asked):,} questions from {answers}; votes are kept in {file}")
-        known = kept.names()
+        if alike:
+            typer.echo(f"{sum(alike.values()):,} pairs of answers are the same: they count as ties, nobody is asked")
         if known:
             typer.echo(f"{len(known)} annotators have their links; lingraft judge links {file} makes more")
-        if links is None:
-            links = 0 if known else 1
-        for _ in range(links):
-            _print_link(here, *kept.invite())
+        for name, token in invited:
+            _print_link(here, name, token)
         app = application(kept, asked, votes_per_item=votes, url=url)
         serving.serve(app, listening, ready=lambda: typer.echo(f"serving at {here}; Ctrl-C ends it"))
 
@@ -91,10 +101,10 @@ def links(
 
         if sum((count > 1, name is not None, renew is not None)) > 1:
             raise InputError("--count, --name and --renew go one at a time.", remedy="Call the command for each.")
-        kept = _open(ballots)
-        here = checked_url(url or kept.database.settings().get("url", DEFAULT_URL))
-        for _ in range(count):
-            _print_link(here, *((renew, kept.renew(renew)) if renew is not None else kept.invite(name)))
+        with _opened(ballots) as kept:
+            here = checked_url(url or kept.database.settings().get("url", DEFAULT_URL))
+            for _ in range(count):
+                _print_link(here, *((renew, kept.renew(renew)) if renew is not None else kept.invite(name)))
 
 
 @app.command()
@@ -104,17 +114,17 @@ def export(
 ) -> None:
     """Write every vote as a line of JSON."""
     with user_errors():
-        from lingraft.core.errors import StoreError
+        import sys
+
+        from lingraft.judge.human.export import visible, write
         from lingraft.judge.human.votes import lines
 
-        rows = list(lines(_open(ballots).database))
+        with _opened(ballots) as kept:
+            rows = list(lines(kept.database))
         if to is None:
-            typer.echo("".join(rows), nl=False)
+            typer.echo("".join(map(visible, rows) if sys.stdout.isatty() else rows), nl=False)
             return
-        try:
-            to.write_text("".join(rows), encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"the votes cannot be written: {error.strerror}.", where=to) from error
+        write(rows, to, ballots=ballots)
     typer.echo(f"{len(rows)} votes in {to}")
 
 
@@ -122,12 +132,12 @@ def export(
 def results(ballots: BallotsFile) -> None:
     """Print win rates or ratings with intervals, agreement and attention, as JSON."""
     with user_errors():
-        import json
-
         from lingraft.judge.human.figures import figures
         from lingraft.judge.human.votes import votes
 
-        found = figures(votes(_open(ballots).database))
+        with _opened(ballots) as kept:
+            alike = json.loads(kept.database.settings().get("alike", "{}"))
+            found = figures(votes(kept.database), alike=alike)
     typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
 
 
@@ -144,18 +154,38 @@ def delete(
 
         if (annotator is None) != everyone:
             raise InputError("it is not said whose votes.", remedy="Name one with --annotator, or all with --all.")
-        kept = _open(ballots)
-        whose = "every annotator" if everyone else annotator
-        if not yes:
-            typer.confirm(f"Delete everything of {whose}?", abort=True)
-        num_votes = kept.delete(annotator)
+        with _opened(ballots) as kept:
+            whose = "every annotator" if everyone else annotator
+            if not yes:
+                typer.confirm(f"Delete everything of {whose}?", abort=True)
+            num_votes = kept.delete(annotator)
     typer.echo(f"deleted {whose}: {num_votes} votes")
 
 
-def _open(path: Path) -> "Ballots":
-    from lingraft.judge.human.ballots import Ballots
+def _check_outside_artifacts(file: Path) -> None:
+    """What people said must not go when an artifact is deleted, nor change one that is finished."""
+    from lingraft.core.artifact import MANIFEST
+    from lingraft.core.errors import InputError
 
-    return Ballots(path)
+    if any((folder / MANIFEST).is_file() for folder in file.resolve().parents):
+        raise InputError(
+            "the ballots would lie in a finished artifact of the store, and go when it is deleted.",
+            where=file,
+            remedy=f"Name a file elsewhere, for example --ballots {file.name}",
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Ballots]":
+    from lingraft.judge.human.ballots import Ballots
+    from lingraft.judge.human.database import told
+
+    with told(path):
+        kept = Ballots(path)
+        try:
+            yield kept
+        finally:
+            kept.database.close()
 
 
 def _print_link(url: str, name: str, token: str) -> None:

@@ -1,7 +1,10 @@
 """Against a real HTTP server on loopback, good and bad ones."""
 
+import asyncio
 import json
+import os
 import re
+import signal
 import socket
 import threading
 from typing import Any
@@ -218,6 +221,36 @@ def test_a_server_that_drips() -> None:
     with endpoint(answer) as server:
         (reply,), _ = ask(server.address, "lakes", seconds=0.2, retries=0)
     assert reply.failure == "There was no whole answer within 0.2 seconds."
+
+
+def test_a_server_whose_headers_drip() -> None:
+    def answer(handler: Handler, *_: object) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for number in range(500):
+            if handler.server_state.closing.wait(0.02):
+                return
+            handler.wfile.write(f"X-{number}: 1\r\n".encode())
+
+    with endpoint(answer) as server:
+        (reply,), _ = ask(server.address, "lakes", seconds=0.2, retries=0)
+    assert reply.failure == "There was no answer within 0.2 seconds."
+
+
+def test_an_interruption_waits_for_no_answer() -> None:
+    def answer(handler: Handler, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        handler.server_state.closing.wait(1000)
+
+    with endpoint(answer) as server, pytest.raises(KeyboardInterrupt):
+        ask(server.address, "lakes", seconds=1000)
+
+
+def test_it_can_be_asked_where_a_loop_runs_already() -> None:
+    async def asking() -> list[Reply]:
+        return ask(server.address, "lakes")[0]
+
+    with endpoint(echo) as server:
+        assert asyncio.run(asking())[0].text == "about lakes"
 
 
 def test_an_endless_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import signal
@@ -65,6 +66,36 @@ def test_half_a_last_line_is_dropped_and_asked_again(tmp_path: Path) -> None:
         assert file.read_bytes() == whole
 
 
+def test_two_processes_share_a_file(tmp_path: Path) -> None:
+    """What one has written half by now is not cut off by another that begins."""
+    file = tmp_path / "kept.jsonl"
+    Kept(Counting(), file).reply(questions("a"))
+    whole = file.read_bytes()
+    with file.open("ab") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        writing.write(b'{"key": ')
+        writing.flush()
+        other = subprocess.Popen([sys.executable, "-c", OTHER, str(file)], stdout=subprocess.PIPE, text=True)
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        writing.write(b'"x", "text": "y", "tokens": null}\n')
+    assert other.communicate()[0] == "2\n"
+    assert file.read_bytes().startswith(whole + b'{"key": "x"')
+
+
+def test_half_a_line_that_another_process_left_later(tmp_path: Path) -> None:
+    file = tmp_path / "kept.jsonl"
+    first = Kept(Counting(), file)
+    first.reply(questions("a"))
+    with file.open("ab") as killed:
+        killed.write(b'{"key": "x", "text": "' + b"y" * 200_000)
+    first.reply(questions("b"))
+    assert len(file.read_bytes().splitlines()) == 2
+    again = Counting()
+    Kept(again, file).reply(questions("a", "b"))
+    assert again.asked == []
+
+
 def test_another_damaged_line_is_told(tmp_path: Path) -> None:
     file = tmp_path / "kept.jsonl"
     Kept(Counting(), file).reply(questions("a", "b"))
@@ -95,6 +126,15 @@ def test_a_bar_goes_over_all_batches(tmp_path: Path) -> None:
     assert bar.done == 5
 
 
+OTHER = """
+import sys
+from pathlib import Path
+from lingraft.ask.kept import Kept
+class Silent:
+    name = identity = "a"
+print("ready", flush=True)
+print(len(Kept(Silent(), Path(sys.argv[1]))._known))
+"""
 CODE = """
 import sys
 from pathlib import Path

@@ -32,6 +32,7 @@ def test_a_model_of_a_recipe(tiny_base: Path, tmp_path: Path) -> None:
     (tmp_path / "chatty" / "chat_template.jinja").write_text("{{ messages[0].content }}")
     settings = LocalSettings(model="chatty", max_tokens=2)
     assert respondent(settings, tmp_path).name == "chatty"
+    assert respondent(LocalSettings(model="./chatty"), tmp_path).name == "./chatty"
     assert settings.cost(1, 1) is None
 
 

@@ -147,3 +147,9 @@ def test_near_duplicates_have_one_key(one: str, other: str, same: bool) -> None:
 
 def test_where_one_text_ends_and_the_next_begins_counts() -> None:
     assert checks.plain(["ab", "c"]) != checks.plain(["a", "bc"])
+
+
+def test_sums_and_code_that_differ_in_a_sign_are_no_duplicates() -> None:
+    assert len({checks.plain([text]) for text in ("7-3", "7/3", "73", "7,3")}) == 4
+    assert checks.plain(["Ile to 3,5?"]) == checks.plain(["ile  to 3,5 ?"])
+    assert checks.plain(["Tak, wiem."]) == checks.plain(["tak wiem"])

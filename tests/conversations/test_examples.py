@@ -20,6 +20,13 @@ def test_both_forms_of_a_file(tmp_path: Path) -> None:
     assert examples.checked([["A lake.", "Jezioro."]]) == pairs[:1]
 
 
+def test_a_line_ends_at_a_line_end_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"source": "A\u2028lake.", "target": "Jezioro\u0085."}\r\n', newline="")
+    (tmp_path / "a.tsv").write_text("A\u2028lake.\tJezioro\u0085.\r\n", newline="")
+    assert examples.read(tmp_path / "a.tsv") == examples.read(tmp_path / "a.jsonl")
+    assert examples.read(tmp_path / "a.tsv") == [("A\u2028lake.", "Jezioro\u0085.")]
+
+
 @pytest.mark.parametrize("line", ["one", "a\tb\tc", "\tb", "a\t "])
 def test_a_line_that_is_no_pair(line: str, tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(f"a\tb\n{line}\n")

@@ -12,6 +12,7 @@ from lingraft.ask.message import ASSISTANT, SYSTEM, USER, Message
 from lingraft.conversations.checks import texts
 from lingraft.conversations.forms import FORMS, form_of, records
 from lingraft.conversations.record import Conversation, Preference, Record, Verdict
+from lingraft.conversations.turns import turn
 from lingraft.corpus.document import Unusable
 
 ASKED, SAID = Message(USER, "Q"), Message(ASSISTANT, "A")
@@ -223,3 +224,15 @@ def test_the_page_shows_every_form() -> None:
     rows = [json.loads(line) for line in examples.splitlines()]
     assert [form_of(row) for row in rows] == list(FORMS)
     assert all(read(row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"weight": 0}, "has turns that are not to be learned from"),
+        ({"reasoning_content": "hm"}, "has reasoning apart"),
+    ],
+)
+def test_turns_that_are_more_than_their_text(more: dict, why: str) -> None:
+    with pytest.raises(Unusable, match=why):
+        turn({"role": "assistant", "content": "Tak.", **more})

@@ -5,6 +5,7 @@ from made_records import ENGLISH, POLISH, lines, texts
 
 import lingraft
 from lingraft.conversations.languages import ANOTHER, IN_LANGUAGE, IN_SCRIPT, TOO_SHORT, Expected
+from lingraft.conversations.translate.filters import LANGUAGE, Bad, check_language
 from lingraft.corpus import find
 
 PL, EN, ZH, RU = (find(tag) for tag in ("pl", "en", "zh", "ru"))
@@ -105,3 +106,10 @@ def test_the_starter_names_its_answers_in_the_wrong_language() -> None:
                 judged += said != TOO_SHORT
                 assert said in (TOO_SHORT, ANOTHER if is_wrong else IN_LANGUAGE), pair[answer]
     assert judged > 270
+
+
+@pytest.mark.parametrize("is_answer", [True, False])
+def test_a_translation_that_is_none_is_told_by_its_words(is_answer: bool) -> None:
+    check_language(POLISH[0][1], learned(), is_answer=is_answer)
+    with pytest.raises(Bad, match=LANGUAGE):
+        check_language(ENGLISH[0][1], learned(), is_answer=is_answer)

@@ -180,3 +180,45 @@ def test_a_system_message_that_the_template_drops(tiny_base: Path) -> None:
     )
     (sequence,) = found(template)
     assert "Bądź zwięzły.\n\nCześć! Ile to 2+2?" in unspoken(template, sequence)
+
+
+def test_a_conversation_that_the_template_rewrites_is_left_out_alone(tiny_base: Path) -> None:
+    text = (
+        "{% for m in messages %}{{ '<' + m.role + '>' + m.content.replace('!', '') + eos_token }}{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    template = Template(AutoTokenizer.from_pretrained(tiny_base), text)
+    rewritten = [Message("user", "Co?"), Message("assistant", "Nic! Nic.")]
+    told = LeftOut("is written otherwise by the template than it is")
+    assert tokenize(template, rewritten, most_tokens=100) == told
+
+
+def test_a_prompt_is_tokenized_as_it_is_in_use(tiny_base: Path) -> None:
+    """Where the prompt's end would be one token with the answer's beginning, a model would not know what it sees."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    merged = next(
+        token
+        for token in (tokenizer.decode([place]) for place in range(259, 400))
+        if len(token) == 2 and token.isalpha() and tokenizer.tokenize(token) == [token]
+    )
+    text = (
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content + '#' + FIRST }}"
+        "{% else %}{{ m.content + eos_token }}{% endif %}{% endfor %}"
+    ).replace("FIRST", repr(merged[0]))
+    template = Template(tokenizer, text)
+    answer = merged[1] + " tak"
+    found = tokenize(template, [Message("user", "Co?"), Message("assistant", answer)], most_tokens=100)
+    assert not isinstance(found, LeftOut)
+    (sequence,), _ = found
+    before = tokenizer(f"Co?#{merged[0]}", add_special_tokens=False)["input_ids"]
+    assert list(sequence.ids[: len(before)]) == before
+    assert list(sequence.answer_places) == list(range(len(before), len(sequence.ids)))
+    assert tokenizer.decode(sequence.ids[len(before) :]) == f"{answer}<|eos|>"
+
+
+def test_a_template_that_writes_the_date_writes_the_same_one_tomorrow(tiny_base: Path) -> None:
+    text = (
+        "{{ strftime_now('%Y-%m-%d') }}{% for m in messages %}{{ '<' + m.role + '>' + m.content + eos_token }}"
+        "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    assert Template(AutoTokenizer.from_pretrained(tiny_base), text).render(SPOKEN).startswith("2024-07-26")

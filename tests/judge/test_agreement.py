@@ -138,6 +138,18 @@ def test_fleiss_wants_as_many_ratings_of_every_item() -> None:
         fleiss_kappa([[1, 0], [0, 1]])
 
 
+def test_full_agreement_has_no_interval() -> None:
+    for found in (
+        agreement.cohen([1, 2, 1, 2], [1, 2, 1, 2]),
+        agreement.fleiss([[2, 0], [0, 2]]),
+        agreement.krippendorff([[1, 2], [1, 2]]),
+    ):
+        of_all = found.interval(seed=1)
+        assert of_all.value == 1
+        assert math.isnan(of_all.low)
+        assert math.isnan(of_all.high)
+
+
 def test_intervals_hold_their_value() -> None:
     draw = random.Random(1)
     first = [draw.randrange(3) for _ in range(200)]

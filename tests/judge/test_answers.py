@@ -31,6 +31,13 @@ def ask(*models: Model) -> tuple[list[answers.Item], list[Unanswered]]:
     return answers.ask(((model.name, model) for model in models), PROMPTS, language="pl")
 
 
+def test_a_line_separator_in_an_answer_ends_no_line(tmp_path: Path) -> None:
+    items, _ = ask(Model("base", lambda n: Reply(f"a\u2028b\u0085c {n}")))
+    answers.write(tmp_path / "answers.jsonl", (item.as_json() for item in items))
+    found = answers.samples(tmp_path, 4, 100)
+    assert [row["answers"]["base"]["text"] for row in found] == [f"a\u2028b\u0085c {n}" for n in (0, 2, 4, 6)]
+
+
 def test_the_file_of_answers(tmp_path: Path) -> None:
     base = Model("base", lambda n: Reply(f" and {n}", None, (5, 9), cut=True))
     tuned = Model("tuned", lambda n: Reply("", "The question is too long.") if n == 3 else Reply(f"Odpowiedź {n}.\n"))

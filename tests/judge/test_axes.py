@@ -37,6 +37,18 @@ def rows(found: dict) -> dict:
     return {(row["metric"], row["model"]): row for row in found["rows"]}
 
 
+def test_few_scores_that_are_all_the_same_have_a_wide_interval() -> None:
+    _, found = measured(Planted(lambda text: say(mark_of(text), 3, 2, 0, 1, 3)), items(3))
+    table = rows(found)
+    other = 1 - 0.025 ** (1 / 3)  # of Clopper and Pearson: the largest share of which three may show none
+    for name, value in (("accuracy", 3), ("fluency", 2), ("informativeness", 0)):
+        row = table[f"score_{name}", "other"]
+        ends = (value - other * value, value + other * (3 - value))
+        assert (row["low"], row["high"]) == tuple(map(pytest.approx, ends))
+        against = row["against"]
+        assert (against["low"], against["high"]) == (pytest.approx(-3 * other), pytest.approx(3 * other))
+
+
 def test_planted_scores_are_recovered_and_compared() -> None:
     made = items(60, seed=1, better=0.9)
     judge = Planted(by_worth)

@@ -112,6 +112,22 @@ def test_a_judge_that_is_not_reached_stops_the_stage(tmp_path: Path) -> None:
     assert found["pairwise"][0]["judges"]["planted"]["failed"] == 1
 
 
+def test_what_can_never_be_asked_is_left_out_and_told(tmp_path: Path) -> None:
+    def say(text: str) -> str | Reply:
+        return Reply("", "The question is too long.", lasting=True) if "Question 1?" in text else both(text)
+
+    found = judged(tmp_path, items(5), Planted(say), max_failed_share=0.0)
+    assert found["pairwise"][0]["judges"]["planted"]["failed"] == 1
+    told = "2 of 10 questions cannot be put to planted, now or later, and are left out. The last: The question is too"
+    assert [one.startswith(told) for one in found["warnings"]].count(True) == 2
+    assert not any(row["failures"] for row in rows(tmp_path / "verdicts.jsonl") if row["id"] != "1")
+    never = Planted(lambda _: Reply("", "The question is too long.", lasting=True))
+    with pytest.raises(
+        StageError, match=r"planted can be asked none of 10 questions\. The last: It (.|\n)*Take a judge"
+    ):
+        judged(tmp_path, items(5), never, max_failed_share=1.0)
+
+
 def test_a_judge_that_cannot_be_read_is_a_result(tmp_path: Path) -> None:
     found = judged(tmp_path, items(5), Planted(lambda _: "Hm."), max_failed_share=0.0)
     assert found["pairwise"][0]["judges"]["planted"]["failed"] == 5
@@ -187,13 +203,14 @@ def test_what_it_costs_is_told_before() -> None:
     assert one.requests == two.requests == 10 * (4 + 3)
     assert (one.tokens_written, two.tokens_written, two.price) == (7000, 3500, None)
     compare, score = (len(text.encode()) for text in (ENGLISH.wording.compare, ENGLISH.wording.score))
+    answers = 10 * 2 * 64 * 4 / 2.5
     assert one.tokens_read == pytest.approx(
-        4 * ((10 * compare + 1000) / 2.5 + 10 * 128) + 3 * ((10 * score + 1000) / 2.5 + 10 * 128)
+        4 * ((10 * compare + 1000) / 2.5 + answers) + 3 * ((10 * score + 1000) / 2.5 + answers)
     )
     assert one.price == pytest.approx((one.tokens_read * 2 + 7000 * 10) / 1e6)
     assert str(one) == (
-        f"cheap: 70 questions, at most {one.tokens_read / 1e6:.2f} million tokens read and 0.01 million written, "
-        f"for at most {one.price:.2f}"
+        f"cheap: 70 questions, about {one.tokens_read / 1e6:.2f} million tokens read and 0.01 million written, "
+        f"for about {one.price:.2f}"
     )
 
 

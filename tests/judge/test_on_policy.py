@@ -1,10 +1,11 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from planted import comparing, perfect
+from planted import Planted, comparing, perfect
 
 from lingraft.ask.message import Message, Messages
 from lingraft.ask.respondent import Reply
@@ -40,10 +41,9 @@ class Writer:
         return found
 
 
-def made(folder: Path, judge: object, writer: Writer | None = None) -> dict:
-    return on_policy.pairs(
-        writer or Writer(), judge, PROMPTS, folder, asking(find("en")), language="en", seed=1, progress=SILENT
-    )
+def made(folder: Path, judge: object, writer: Writer | None = None, max_failed_share: float = 0.05) -> dict:
+    options = {"language": "en", "seed": 1, "max_failed_share": max_failed_share, "progress": SILENT}
+    return on_policy.pairs(writer or Writer(), judge, PROMPTS, folder, asking(find("en")), **options)
 
 
 def rows(folder: Path) -> list[dict]:
@@ -66,6 +66,32 @@ def test_a_judge_that_goes_by_order_makes_no_pair(tmp_path: Path) -> None:
     told = r"no pair came about from 150 prompts: \d+ preferred by order, (.|\n)*Raise the temperature"
     with pytest.raises(StageError, match=told):
         made(tmp_path, comparing(lambda *_: "A"))
+
+
+def test_a_judge_that_is_not_reached_stops_the_stage(tmp_path: Path) -> None:
+    good = comparing(perfect)
+
+    def say(text: str) -> str | Reply:
+        return good.say(text) if "1?" in text else Reply("", "The endpoint answers 503.")
+
+    told = r"planted left \d+ of \d+ questions unanswered\. The last: The endpoint answers 503\.(.|\n)*Run again"
+    with pytest.raises(StageError, match=told):
+        made(tmp_path, Planted(say))
+    assert made(tmp_path, Planted(say), max_failed_share=1.0)["became"]["no verdict"] > 100
+
+
+def test_a_line_separator_in_an_answer_ends_no_line(tmp_path: Path) -> None:
+    class Odd(Writer):
+        def reply(self, asked: Sequence[Messages], *, progress: Progress = SILENT) -> list[Reply]:
+            replies = super().reply(asked, progress=progress)
+            return [replace(r, text=f"{r.text}\u2028\u0085.") if not r.failure else r for r in replies]
+
+    first, again = Odd(), Odd()
+    made(tmp_path, comparing(perfect), first)
+    whole = (tmp_path / "samples.jsonl").read_bytes()
+    made(tmp_path, comparing(perfect), again)
+    assert again.calls == [44]
+    assert (tmp_path / "samples.jsonl").read_bytes() == whole
 
 
 def test_what_is_sampled_is_not_sampled_again(tmp_path: Path) -> None:

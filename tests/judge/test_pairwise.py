@@ -237,3 +237,21 @@ def test_a_verdict_inside_an_answer_is_none(hostile: str) -> None:
 def test_no_pairs_at_all() -> None:
     found = win_rate.figures("judge", [], seed=0)
     assert (found["win_rate"]["value"], found["p"], found["warnings"]) == (None, 1, [])
+
+
+def test_what_few_unanimous_pairs_say() -> None:
+    """By the exact bounds of Clopper and Pearson, not by resampling what is all the same."""
+    won = binomtest(3, 3).proportion_ci()
+    assert win_rate.outcomes(["win"] * 3, seed=1)["win_rate"] == {"value": 1, "low": pytest.approx(won.low), "high": 1}
+    lost = win_rate.outcomes(["loss"] * 3, seed=1)["win_rate"]
+    assert (lost["low"], lost["high"]) == (0, pytest.approx(1 - won.low))
+    tied = win_rate.outcomes(["tie"] * 3, seed=1)["win_rate"]
+    assert (tied["low"], tied["high"]) == (pytest.approx(won.low / 2), pytest.approx(1 - won.low / 2))
+    for count, is_warned in ((2, True), (5, True), (6, False)):
+        compared = [Compared(str(number), (9, 9), ("A", "B")) for number in range(count)]
+        found = win_rate.figures("it", compared, seed=1)
+        low = (binomtest(count, count).proportion_ci().low - 0.5) / 0.5
+        beyond = found["consistency"]["beyond_chance"]
+        assert (beyond["value"], beyond["low"], beyond["high"]) == (1, pytest.approx(low), pytest.approx(1))
+        told = f"same outcome in all of {count} pairs, and so might a judge that does not look."
+        assert any(one.endswith(told) for one in found["warnings"]) == is_warned

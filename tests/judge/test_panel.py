@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lingraft.core.errors import InputError
 from lingraft.judge import panel
 from lingraft.judge.agreement import cohen_kappa, fleiss_kappa, krippendorff_alpha
 from lingraft.judge.axes import Scored
+from lingraft.judge.human.votes import read
 from lingraft.judge.pairwise import Compared
 from lingraft.judge.questions import AXES
 
@@ -94,13 +94,17 @@ def test_agreement_on_axes() -> None:
 
 def vote(item: str, shown: list[str | None], better: str | None, **more: object) -> str:
     choice = "tie" if better is None else "left" if better == shown[0] else "right"
-    row = {"annotator": "a", "item": item, "shown": shown, "choice": choice, "better": better, "attention": None}
+    return line(item, shown, choice, better=better, **more)
+
+
+def line(item: str, shown: list[str | None], choice: object, **more: object) -> str:
+    row = {"annotator": "a", "item": item, "shown": shown, "choice": choice, "comment": "", "seconds": 1.0}
+    row |= {"at": "2026-01-01T00:00:00+00:00", "attention": None, "earlier": []}
     return json.dumps({**row, **more})
 
 
 def rating(item: str, model: str, value: int) -> str:
-    choice = dict.fromkeys(AXES, value)
-    return json.dumps({"annotator": "a", "item": item, "shown": [model], "choice": choice, "attention": None})
+    return line(item, [model], dict.fromkeys(AXES, value))
 
 
 def test_scores_beside_those_of_people(tmp_path: Path) -> None:
@@ -119,7 +123,7 @@ def test_scores_beside_those_of_people(tmp_path: Path) -> None:
         Scored(item, {model: dict.fromkeys(AXES, value) for model, value in by_model.items()})
         for item, by_model in judged.items()
     ]
-    found = panel.scores_with_people({"x": scored}, panel.read_votes(file), seed=1)
+    found = panel.scores_with_people({"x": scored}, panel.of_people(read(file)), seed=1)
     assert list(found) == list(AXES)
     of_judge = found["accuracy"]["x"]
     assert of_judge["answers"] == 4
@@ -143,7 +147,7 @@ def test_agreement_with_people(tmp_path: Path) -> None:
         "",
     ]
     file.write_text("\n".join(lines), encoding="utf-8")
-    votes = panel.read_votes(file)
+    votes = panel.of_people(read(file))
     found = panel.with_people(
         {"x": compared("win", "loss", "tie", "win"), "y": compared("win", "win", "win", "win")},
         "other",
@@ -158,31 +162,3 @@ def test_agreement_with_people(tmp_path: Path) -> None:
     assert found["judges"]["y"]["same"]["value"] == pytest.approx(1 / 3)
     assert found["judges"]["y"]["kappa"]["value"] == 0
     assert json.dumps(found, allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("{", r"votes\.jsonl:2: this is no vote\.\n  Give the file"),
-        ("[1]", "this is no vote"),
-        ('{"item": "0", "shown": ["a", "b"], "choice": "left", "better": "c", "attention": null}', "this is no vote"),
-        ('{"item": 3, "shown": ["a", "b"], "choice": "left", "better": "a", "attention": null}', "this is no vote"),
-        ('{"item": "0", "shown": ["a"], "choice": "left", "better": "a", "attention": null}', "this is no vote"),
-        ('{"item": "0", "shown": ["a"], "choice": {"accuracy": 2}, "attention": null}', "this is no vote"),
-        ('{"item": "0", "shown": ["a", null], "choice": "left", "better": "a", "attention": null}', "this is no vote"),
-        ('{"item": "0"}', "this is no vote"),
-    ],
-)
-def test_what_is_no_vote(tmp_path: Path, line: str, said: str) -> None:
-    file = tmp_path / "votes.jsonl"
-    file.write_text(f"{vote('0', ['a', 'b'], 'a')}\n{line}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=said):
-        panel.read_votes(file)
-
-
-def test_votes_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the votes cannot be read: .*No such file"):
-        panel.read_votes(tmp_path / "no.jsonl")
-    (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(InputError, match="there is no vote in it"):
-        panel.read_votes(tmp_path / "empty.jsonl")

@@ -68,6 +68,11 @@ def test_held_out_conversations_of_an_artifact(tmp_path: Path) -> None:
         ({"prompt": [USER, ASSISTANT]}, "does not end with the user's turn"),
         ({"prompt": [USER], "reference": 3}, "the reference is no text"),
         ({"id": "1", "prompt": "x"}, 'the id "1" occurs twice'),
+        ({"id": " ", "prompt": "x"}, r":2: the id is blank or has control characters\."),
+        ({"id": "a\tb", "prompt": "x"}, "the id is blank or has control characters"),
+        ({"id": "\ud83d", "prompt": "x"}, "the id is blank or has control characters"),
+        ({"prompt": "x \ud83d"}, r":2: a text has half a character \(half a surrogate pair, such as \\ud83d\)"),
+        ({"prompt": "x", "reference": "\udc00"}, "a text has half a character"),
     ],
 )
 def test_a_line_that_is_no_prompt(tmp_path: Path, row: object, said: str) -> None:

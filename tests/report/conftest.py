@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+from made_alignment import align
 from made_analyses import analyses
 
 RECIPE = """\
@@ -194,6 +195,8 @@ def training() -> dict[str, Any]:
     ]
     return {
         "name": "pretrain",
+        "kind": "pretrain",
+        "from": "graft",
         "train": "full",
         "figures": {
             "tokens": 98_304_000,
@@ -205,7 +208,7 @@ def training() -> dict[str, Any]:
             "parameters": 7_980_000,
             "trainable_parameters": 7_980_000,
             "realized_mix": {"target": 0.751, "replay": 0.249},
-            "peak_memory_bytes": 5_120_000_000,
+            "device_memory_bytes": 5_120_000_000,
             "energy": {
                 "kwh": 1.234,
                 "kwh_by_part": {"cpu": 0.1, "gpu": 1.1, "ram": 0.034},
@@ -225,6 +228,12 @@ def training() -> dict[str, Any]:
 @pytest.fixture
 def report() -> dict[str, Any]:
     return adaptation()
+
+
+@pytest.fixture
+def aligned() -> dict[str, Any]:
+    """The same, fine-tuned on conversations and trained on preferences, with its answers judged."""
+    return align(adaptation(), step)
 
 
 def adaptation() -> dict[str, Any]:

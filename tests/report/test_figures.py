@@ -33,7 +33,7 @@ def test_long_losses_are_averaged_and_held_out_points_are_kept(report):
 @pytest.mark.parametrize(("seconds", "unit", "last"), [(90, "seconds", 90), (600, "minutes", 10), (7200, "hours", 2)])
 def test_time_is_told_in_a_fitting_unit(report, seconds, unit, last):
     point = {"step": 1, "tokens": 1, "bytes": 4, "seconds": seconds, "loss": 1.0, "lr": 0.1}
-    report["training"] = [{"name": "sft", "curve": [point], "held_out_curve": []}]
+    report["training"] = [{"name": "pretrain", "kind": "pretrain", "curve": [point], "held_out_curve": []}]
     (curve,) = curves(report)
     assert (curve["time_unit"], curve["loss"][0]["x"]["time"]) == (unit, [last])
 

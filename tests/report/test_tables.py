@@ -7,6 +7,7 @@ from lingraft.report.tables import (
     export_gate,
     gain_curve,
     models,
+    peak_memory,
     pieces,
     tokenizer_proofs,
 )
@@ -73,3 +74,11 @@ def test_steps_of_one_machine_stand_together(report):
         [step["name"] for number, step in enumerate(steps) if number != 4],
         ["pretrain"],
     ]
+
+
+def test_peak_memory_is_of_the_device_or_else_of_the_process(report):
+    (training,) = report["training"]
+    assert peak_memory(report, training) == 5_120_000_000
+    training["figures"]["device_memory_bytes"] = None
+    assert peak_memory(report, training) == 3_412_000_000
+    assert peak_memory(report, {**training, "name": "elsewhere"}) is None

@@ -2,18 +2,25 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import pytest
+from mixtures_for_tests import save_mixtral
+from transformers import LlamaConfig, MistralConfig, MixtralConfig, PretrainedConfig
 
 from lingraft.core.artifact import Store
+from lingraft.core.devices import DEVICES, Target
 from lingraft.core.errors import RecipeError
 from lingraft.core.machine import Gpu
-from lingraft.core.plan import Step, plan
+from lingraft.core.outside import ContentHashes
+from lingraft.core.plan import Step, check, plan
 from lingraft.core.recipe import load
 from lingraft.core.shipped import find, recipes
 from lingraft.core.tables import warnings
 from lingraft.stages import table
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 def planned(folder: Path, *overrides: str, recipe: Path | None = None) -> list[Step]:
@@ -26,26 +33,94 @@ def refused(folder: Path, said: str, *overrides: str, recipe: Path | None = None
         planned(folder, *overrides, recipe=recipe)
 
 
-def made_up_data(folder: Path) -> Path:
-    """The texts that the lab recipes name, a few documents of each."""
-    for code in ("pol", "eng"):
-        path = folder / "mono" / code / "novels.jsonl.gz"
-        path.parent.mkdir(parents=True)
-        with gzip.open(path, "wt", encoding="utf-8") as file:
-            file.writelines(json.dumps({"text": f"{code} {n}", "source": str(n)}) + "\n" for n in range(4))
+PLACES = re.compile(r"\$\{LINGRAFT_DATA\}/([^\"]+)\"")
+PAPER = [name for name in recipes() if name.startswith("paper/")]
+LAB = [name for name in recipes() if name not in PAPER]
+H100 = Target(DEVICES["h100"], 8)
+
+
+def made_up_data(folder: Path, recipe: Path) -> Path:
+    """The texts that a recipe names, a few documents of each, and empty folders for its tasks."""
+    for place in PLACES.findall(recipe.read_text(encoding="utf-8")):
+        path = folder / place.replace("*", "some")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix not in (".gz", ".zst", ".parquet"):
+            path.mkdir(exist_ok=True)
+            continue
+        lines = "".join(
+            json.dumps({"text": f"{place} {n}", "output": "a", "instruction": "q"}) + "\n" for n in range(4)
+        )
+        path.write_bytes(gzip.compress(lines.encode()))
     return folder
 
 
-@pytest.mark.parametrize("name", recipes())
-def test_a_shipped_recipe_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path)))
+def hub_cache(folder: Path) -> Path:
+    """What the hub's cache has of the bases and data sets of the paper recipes: configs, and commits."""
+    sets = (
+        "HuggingFaceH4/ultrachat_200k",
+        "HuggingFaceH4/ultrafeedback_binarized",
+        "HuggingFaceH4/cai-conversation-harmless",
+        "BelleGroup/train_1M_CN",
+        "BelleGroup/train_0.5M_CN",
+    )
+    configs: dict[str, PretrainedConfig | None] = {
+        "models/huggyllama/llama-7b": LlamaConfig(),
+        "models/meta-llama/Llama-2-7b-hf": LlamaConfig(max_position_embeddings=4096),
+        "models/mistralai/Mistral-7B-v0.1": MistralConfig(),
+        "models/mistralai/Mixtral-8x7B-v0.1": MixtralConfig(),
+        **{f"datasets/{name}": None for name in sets},
+    }
+    for name, config in configs.items():
+        repository = folder / name.replace("/", "--")
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text(SHA, encoding="utf-8")
+        (repository / "snapshots" / SHA).mkdir(parents=True)
+        if config is not None:
+            config.save_pretrained(repository / "snapshots" / SHA)
+    return folder
+
+
+@pytest.mark.parametrize("name", LAB)
+def test_a_shipped_recipe_passes(name: str, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path, find(name))))
+    monkeypatch.setenv("LINGRAFT_RUNS", str(tmp_path / "runs"))
+    base = tmp_path / "runs" / "english-mixtral" / "export" / "hf"
+    save_mixtral(base, tiny_base)
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    (base / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1024}), encoding="utf-8")
     steps = planned(tmp_path, recipe=find(name))
-    assert len(steps) >= 9
+    assert len(steps) >= 8
     for step in steps:
         assert step.state == "new"
         assert step.forecast.seconds is not None
         assert step.forecast.disk_bytes is not None
         assert step.forecast.writes
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_paper_recipe_passes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path / "data", find(name))))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub_cache(tmp_path / "cache")))
+    stages, hashes = table(), ContentHashes()
+    check(load(find(name), stages, ()), stages, hashes)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_paper_recipe_is_planned_from_the_config_of_its_base(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINGRAFT_DATA", str(tmp_path / "not-here"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub_cache(tmp_path / "cache")))
+    stages = table()
+    steps = {
+        step.name: step for step in plan(load(find(name), stages, ()), stages, Store(tmp_path / "store"), target=H100)
+    }
+    assert "of unknown size" in steps["corpus"].forecast.reads
+    assert steps["corpus"].forecast.seconds is None
+    training = steps["pretrain"].forecast
+    assert training.training.fits
+    assert training.seconds > 3000
+    assert len(PAPER) == 5
 
 
 def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

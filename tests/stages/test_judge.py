@@ -103,7 +103,7 @@ def test_answers_and_two_judges(folder: Path) -> None:
     assert "Without a chat template and asked as the other side of a written dialogue: base." in found["warnings"]
     assert "one gave every answer the same scores, and they say nothing of the answers." in found["warnings"]
     assert {file.name for file in (folder / "work").iterdir()} == {
-        *("answers.jsonl", "unanswered.jsonl", "scratch", "verdicts.jsonl", "scores.jsonl")
+        *("answers.jsonl", "unanswered.jsonl", "verdicts.jsonl", "scores.jsonl")
     }
 
 
@@ -116,6 +116,52 @@ def test_without_judges_the_answers_alone(folder: Path) -> None:
     assert {row["metric"] for row in found["answers"]["rows"]} == {
         *("empty", "loops", "repeated_4", "distinct_2", "characters", "cut")
     }
+
+
+def vote(number: int, choice: object) -> str:
+    shown = ["base", "tuned"] if isinstance(choice, str) else ["tuned"]
+    row = {"annotator": "a", "item": str(number), "shown": shown, "choice": choice, "comment": "", "seconds": 2.0}
+    row |= {"at": "2026-01-01T00:00:00+00:00", "attention": None, "earlier": []}
+    return json.dumps(row | ({"better": "tuned"} if isinstance(choice, str) else {})) + "\n"
+
+
+def test_judges_in_folders_are_told_apart_by_their_paths(folder: Path) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(folder / "tuned", folder / place / "chat")
+        save_llama(folder / place / "chat", tied=True, rows=400, seed=ord(place))
+        config = json.loads((folder / place / "chat" / "config.json").read_text())
+        config["max_position_embeddings"] = 2048
+        (folder / place / "chat" / "config.json").write_text(json.dumps(config))
+    found = run(folder, judges=[{"model": "a/chat", "max_tokens": 4}, {"model": "b/chat", "max_tokens": 4}])
+    assert found["judges"] == ["a/chat", "b/chat"]
+    assert found["spent"]["a/chat"]["price"] is None
+
+
+def test_votes_of_people_are_reported_without_judges_too(folder: Path) -> None:
+    (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(1, 7)))
+    found = run(folder, votes="votes.jsonl")
+    (pair,) = found["people"]["pairs"]
+    assert (pair["models"], pair["wins"], found["people"]["num_votes"]) == (["base", "tuned"], [0, 6], 6)
+    assert "pairwise" not in found
+
+
+def test_votes_on_others_are_left_out_and_told(folder: Path) -> None:
+    of_others = [vote(7, "right"), vote(1, "left").replace("base", "gpt-9")]
+    (folder / "votes.jsonl").write_text("".join([vote(1, "left"), *of_others]))
+    found = run(folder, votes="votes.jsonl")
+    assert found["people"]["num_votes"] == 1
+    assert "2 of 3 votes are on other items or models, and are left out." in found["warnings"]
+    (folder / "votes.jsonl").write_text("".join(of_others))
+    with pytest.raises(InputError, match=r"votes: none of 2 votes is on the answers of this step\.\n  Have people"):
+        run(folder, votes="votes.jsonl")
+
+
+def test_ratings_of_people_are_no_comparisons(folder: Path) -> None:
+    (folder / "votes.jsonl").write_text("".join(vote(number, dict.fromkeys(AXES, 2)) for number in range(1, 7)))
+    with endpoint(judging) as server:
+        found = run(folder, votes="votes.jsonl", judges=judges(server)[:1])
+    assert found["people"]["ratings"]["tuned"]["mean"]["value"] == 2
+    assert "with_people" not in found["pairwise"][0]
 
 
 def test_a_prompt_that_is_too_long_is_left_out_and_named(folder: Path) -> None:
@@ -137,9 +183,9 @@ def test_the_plan_tells_what_judges_cost(folder: Path) -> None:
         step = planned(folder, f"judge.judges={json.dumps(judges(server))}")
         assert server.seen == []
     told = step.forecast.reads
-    assert told.startswith("1 models, 6 prompts; one: 6 questions, at most 0.00 million tokens read and ")
+    assert told.startswith("1 models, 6 prompts; one: 6 questions, about 0.00 million tokens read and ")
     assert "two: 6 questions" in told
-    assert ", for at most 0.0" in told
+    assert ", for about 0.0" in told
 
 
 def test_what_does_not_change_an_answer_does_not_change_the_step(folder: Path) -> None:
@@ -200,5 +246,17 @@ def test_another_judge_is_paid_for_alone(folder: Path) -> None:
         found = run(folder, judges=[one, two], replies="replies.jsonl")
     assert {body["model"] for body in server.seen} == {"two"}
     assert found["spent"]["one"] == found["spent"]["two"] | {"price": found["spent"]["one"]["price"]}
-    kept, own = planned(folder, "judge.replies=elsewhere.jsonl"), planned(folder)
-    assert kept.fingerprint == own.fingerprint
+    same = planned(folder, "judge.replies=elsewhere.jsonl", "judge.max_failed_share=0.5")
+    assert same.fingerprint == planned(folder).fingerprint
+
+
+def test_people_vote_on_the_very_answers_and_nothing_is_paid_twice(folder: Path) -> None:
+    """Another fingerprint, and so another work folder of the same store."""
+    with endpoint(judging) as server:
+        run(folder, judges=judges(server))
+        (folder / "votes.jsonl").write_text("".join(vote(number, "right") for number in range(1, 7)))
+        shutil.rmtree(folder / "work")
+        before = len(server.seen)
+        run(folder, judges=judges(server), votes="votes.jsonl", mode=["pairwise"])
+        assert len(server.seen) == before
+    assert planned(folder, "judge.votes=votes.jsonl").fingerprint != planned(folder).fingerprint

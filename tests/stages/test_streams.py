@@ -111,6 +111,13 @@ def test_what_a_step_forecasts(folder: Path) -> None:
     assert planned(folder, "conversations.size=1")["conversations"].forecast.figures["streams"]["target"]["train"] <= 1
 
 
+def test_replay_alone_can_be_read_to_be_translated(folder: Path) -> None:
+    step = planned(folder, "conversations.target=[]")["conversations"]
+    assert step.forecast.figures["streams"].keys() == {"replay"}
+    with pytest.raises(RecipeError, match=r"stages\.preferences: give sources of target, of replay, or of both"):
+        planned(folder, "preferences.target=[]")
+
+
 def test_the_content_of_the_files_counts(folder: Path) -> None:
     before = planned(folder)
     assert list(before["conversations"].outside) == ["target.0.path", "replay.0.path"]
@@ -131,7 +138,6 @@ def test_the_content_of_the_files_counts(folder: Path) -> None:
         ),
         ("conversations.replay.0.language=qqqq", 'conversations: no language has the tag "qqqq"'),
         ("conversations.held_out=-1", r"stages\.conversations\.held_out: .*greater than or equal to 0"),
-        ("conversations.target=[]", r"stages\.conversations\.target"),
         ("conversations.wrong_language=swap", r"stages\.conversations\.wrong_language"),
         ("preferences.wrong_language=keep", r"stages\.preferences\.wrong_language: input should be 'drop' or 'swap'"),
         ("replay=", "conversations: replay: there are replay texts, but the recipe does not say in which language"),

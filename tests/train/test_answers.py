@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BloomConfig, BloomForCausalLM
 from tuning_for_tests import conversations
 
 from lingraft.ask.message import Message
@@ -82,3 +82,19 @@ def test_a_stream_of_the_mix_without_conversations(template: Template, tmp_path:
     with pytest.raises(InputError, match=told):
         answers.require_some(streams, {"target": 1.0}, tmp_path)
     assert len(answers.pack(streams["target"], 64, 2).ids_NS) == 0
+
+
+def test_a_model_that_does_not_go_by_positions_gets_one_conversation_a_row(
+    template: Template, polish: list[str], tiny_base: Path
+) -> None:
+    config = BloomConfig(vocab_size=400, hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1)
+    bloom = BloomForCausalLM(config).eval()
+    llama = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
+    found = answers.sequences(conversations(polish, 4), template, 128, "refuse")
+    assert answers.keeps_apart(llama, [found])
+    assert not answers.keeps_apart(bloom, [found])
+    rows = answers.pack(found, 128, 2, together=False)
+    data = answers.dataset([rows], np.array([[0, row] for row in range(4)]), together=False)
+    batch = answers.collate([data[row] for row in range(4)])
+    assert set(batch) == {"input_ids", "labels", "attention_mask"}
+    assert batch["attention_mask"].sum(dim=1).tolist() == [len(of[0].ids) for of in found.of]

@@ -21,7 +21,7 @@ from lingraft.core.errors import InputError, StageError
 from lingraft.train import pairs
 from lingraft.train.dpo import dpo
 from lingraft.train.margins import Margins, compared, length_bias
-from lingraft.train.pairs import Pair
+from lingraft.train.pairs import Judged, Pair
 from lingraft.train.preference_trainers import LOSSES
 from lingraft.train.settings import Lora
 
@@ -119,18 +119,23 @@ def test_every_loss_prefers_what_is_chosen(tmp_path: Path, tiny_base: Path, pref
 
 @pytest.mark.parametrize("loss", ["ipo", "kto", "orpo", "simpo"])
 def test_the_first_loss_is_that_of_the_paper(
-    tmp_path: Path, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory, polish: list[str], loss: str
+    tmp_path: Path,
+    trained: tuple[Path, dict],
+    tmp_path_factory: pytest.TempPathFactory,
+    polish: list[str],
+    loss: str,
 ) -> None:
-    """One batch of the untrained model, written down from each paper's equation."""
+    """One batch of a model that is not even-handed, written down from each paper's equation."""
+    begun = trained[0]
     folder = tmp_path_factory.mktemp("one_batch")
     made = preferences(polish, 4)
     (folder / "target.jsonl").write_text("".join(json.dumps(one.as_json()) + "\n" for one in made), encoding="utf-8")
     size = 8 if loss == "kto" else 4
     settings = replace(DPO, loss=loss, mix={"target": 1.0}, epochs=1, batch_pairs=size, beta=0.5)
-    figures = dpo(tiny_base, folder, tmp_path, settings)
-    model = AutoModelForCausalLM.from_pretrained(tiny_base).eval()
+    figures = dpo(begun, folder, tmp_path, settings)
+    model = AutoModelForCausalLM.from_pretrained(begun).eval()
     wanted = []
-    for pair in pairs.stream(made, template(tiny_base), 128, "refuse").pairs:
+    for pair in pairs.stream(made, template(begun), 128, "refuse").pairs:
         chosen, rejected = (logprob(model, pair.prompt, answer) for answer in (pair.chosen, pair.rejected))
         mean_chosen, mean_rejected = chosen / len(pair.chosen), rejected / len(pair.rejected)
         odds = (mean_chosen - mean_rejected) - (
@@ -146,7 +151,7 @@ def test_the_first_loss_is_that_of_the_paper(
         )
     expected = float(np.mean(wanted))
     if loss == "orpo":  # it adds the loss of the chosen answers, a mean over all their tokens
-        found = pairs.stream(made, template(tiny_base), 128, "refuse").pairs
+        found = pairs.stream(made, template(begun), 128, "refuse").pairs
         total = -sum(logprob(model, pair.prompt, pair.chosen) for pair in found)
         expected += total / sum(len(pair.chosen) for pair in found)
     assert figures["steps"] == 1
@@ -213,6 +218,17 @@ def test_a_batch_of_whole_micro_batches(tmp_path: Path, tiny_base: Path, preferr
     told = r"a batch of 4 pairs is not made of whole micro-batches: 3 pairs(.|\n)*Set batch_pairs to a multiple of 3"
     with pytest.raises(InputError, match=told):
         dpo(tiny_base, preferred, tmp_path, replace(DPO, micro_batch_sequences=3))
+
+
+def test_kto_needs_two_answers_at_once(tmp_path: Path, tiny_base: Path, preferred: Path) -> None:
+    told = "kto compares the answers that a process has in memory at once, and there is one alone"
+    with pytest.raises(InputError, match=told):
+        dpo(tiny_base, preferred, tmp_path, replace(DPO, loss="kto", micro_batch_sequences=1))
+
+
+def test_another_prompts_answer_is_cut_to_what_fits() -> None:
+    rows = [Judged([1] * 6, [2] * 2, True, 2), Judged([3], [4] * 7, False, 7)]
+    assert pairs.table(rows, [0, 1], 2, 8, None)["KL_completion_ids"] == [[4, 4], [2, 2]]
 
 
 def test_a_model_that_goes_by_length_is_found_out() -> None:

@@ -151,7 +151,7 @@ def test_a_checkpoint_of_other_conversations_is_refused(
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     command = [sys.executable, "-c", RESUMED, str(tiny_base), str(said), str(tmp_path), *paths]
     subprocess.run(command, capture_output=True, check=False, env=dict(os.environ))
-    with pytest.raises(StageError, match="belongs to another training, different in the conversations, the template"):
+    with pytest.raises(StageError, match="belongs to another training, different in the data, the template"):
         sft(tiny_base, said, tmp_path, SFT, template="llama2")
 
 

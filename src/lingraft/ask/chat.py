@@ -84,6 +84,7 @@ class Chat:
 
         Raises InputError where the conversation does not fit a model's context, and leaves the question out.
         """
+        _check_text(text)
         asked = Turn(text)
         writings = [self._writing(speaker, asked) for speaker in self._speakers]
         self._num_answers += 1
@@ -147,6 +148,7 @@ class Chat:
 
     def _set_system(self, text: str) -> None:
         """Raises InputError where a model cannot have a system message; the one before stays."""
+        _check_text(text)
         for speaker in self._speakers:
             if text and not speaker.has_template:
                 raise InputError(f"{speaker.name} has no chat template, and so no place for a system message.")
@@ -200,6 +202,12 @@ class Chat:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _check_text(text: str) -> None:
+    """Bytes that are no UTF-8 come from a terminal or the command line as half characters."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError("the text is no UTF-8.", remedy="Set the terminal, or convert the file, to UTF-8.")
 
 
 def converse(chat: Chat, read: Callable[[], str]) -> None:

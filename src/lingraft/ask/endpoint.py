@@ -5,14 +5,14 @@ import functools
 import json
 import os
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import httpx2 as httpx
+from anyio.from_thread import start_blocking_portal
 
 from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
@@ -51,10 +51,9 @@ class _Trouble(Exception):
 
 @dataclass
 class _Call:
-    """What the threads of one call share."""
+    """What the questions of one call share."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stopped: threading.Event = field(default_factory=threading.Event)
+    stopped: anyio.Event = field(default_factory=anyio.Event)
     answered: int = 0
     failed_in_a_row: int = 0
     error: InputError | None = None
@@ -70,7 +69,8 @@ class Endpoint:
 
     The key is read from the environment variable `key_variable` and is nowhere but in the header of the requests.
     `extra` are more keys of a request's body ({"top_p": 0.9}); None leaves one out ({"max_tokens": None}).
-    `seconds` is the limit of one request. `wait` stands in for waiting before a retry.
+    `seconds` is the limit of one request, from its connection to the last byte. `wait` stands in for waiting before a
+    retry. An interruption ends all requests at once.
 
     Raises InputError for an address that is none and a variable that is not set.
     """
@@ -108,77 +108,83 @@ class Endpoint:
         questions in a row unanswered. Once it has answered any of them, the others are failed replies instead, so that
         nothing that was paid for is lost.
         """
+        progress.start(f"asking {self.name}", len(asked), "answers")
+        # In a thread with a loop of its own, for there may be one here already, of a notebook.
+        with start_blocking_portal() as portal:
+            return portal.call(self._replies, asked, progress)
+
+    async def _replies(self, asked: Sequence[Messages], progress: Progress) -> list[Reply]:
         call = _Call()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        progress.start(f"asking {self.name}", len(asked), "answers")
+        replies: dict[int, Reply] = {}
+        at_once = anyio.Semaphore(self._at_once)
 
-        def one(messages: Messages) -> Reply:
-            reply = self._reply(client, messages, call)
-            with call.lock:
-                progress.advance()
-            return reply
+        async def one(place: int) -> None:
+            async with at_once:
+                replies[place] = await self._reply(client, asked[place], call)
+            progress.advance()
 
-        options = {"timeout": self._seconds, "follow_redirects": False, "verify": _tls()}
-        with (
-            httpx.Client(headers=headers, limits=httpx.Limits(max_connections=self._at_once), **options) as client,
-            ThreadPoolExecutor(self._at_once) as pool,
+        # The limit of the client is for each read, and a server that drips would keep us for ever: see `_attempt`.
+        options = {"timeout": None, "follow_redirects": False, "verify": _tls()}
+        limits = httpx.Limits(max_connections=self._at_once)
+        async with (
+            httpx.AsyncClient(headers=headers, limits=limits, **options) as client,
+            anyio.create_task_group() as group,
         ):
-            waiting = [pool.submit(one, messages) for messages in asked]
-            try:
-                replies = [future.result() for future in waiting]
-            finally:  # of an interruption
-                call.stopped.set()
-                pool.shutdown(wait=False, cancel_futures=True)
+            for place in range(len(asked)):
+                group.start_soon(one, place)
         if call.error is not None and not call.answered:
             raise call.error
-        return replies
+        return [replies[place] for place in range(len(asked))]
 
-    def _reply(self, client: httpx.Client, messages: Messages, call: _Call) -> Reply:
+    async def _reply(self, client: httpx.AsyncClient, messages: Messages, call: _Call) -> Reply:
         trouble = _Trouble("It was not asked: the endpoint had stopped answering.")
         for attempt in range(self._retries + 1):
             if call.stopped.is_set():
                 return Reply("", trouble.why)
             try:
-                reply = self._attempt(client, messages)
+                reply = await self._attempt(client, messages)
             except _Trouble as found:
                 trouble = found
             except InputError as error:
                 self._give_up(call, error)
                 return Reply("", error.what)
             else:
-                with call.lock:
-                    call.answered += 1
-                    call.failed_in_a_row = 0
+                call.answered += 1
+                call.failed_in_a_row = 0
                 return reply
             if not trouble.again or attempt == self._retries:
                 break
             backoff = min(LONGEST_WAIT, FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.5)
-            (self._wait or call.stopped.wait)(max(backoff, trouble.seconds))
+            await self._pause(max(backoff, trouble.seconds), call)
         if not trouble.own:
-            with call.lock:
-                call.failed_in_a_row += 1
-                enough = call.failed_in_a_row >= PATIENCE
-            if enough:
+            call.failed_in_a_row += 1
+            if call.failed_in_a_row >= PATIENCE:
                 self._give_up(call, self._silent(trouble.why))
-        return Reply("", trouble.why)
+        return Reply("", trouble.why, lasting=not trouble.again)
 
-    def _attempt(self, client: httpx.Client, messages: Messages) -> Reply:
+    async def _pause(self, seconds: float, call: _Call) -> None:
+        if self._wait is not None:
+            self._wait(seconds)
+            return
+        with anyio.move_on_after(seconds):
+            await call.stopped.wait()
+
+    async def _attempt(self, client: httpx.AsyncClient, messages: Messages) -> Reply:
         body = json.dumps({**self._body, "messages": [message.as_json() for message in messages]}).encode()
-        ends = time.monotonic() + self._seconds
         content = bytearray()
         try:
-            with client.stream("POST", self._url, content=body) as response:
-                for part in response.iter_bytes():
-                    content += part
-                    if len(content) > MOST_BYTES:
-                        raise _Trouble(f"The answer has more than {MOST_BYTES // 1_000_000} MB.", own=True)
-                    # The limit of the client is for each read: a server that drips would keep us for ever.
-                    if time.monotonic() > ends:
-                        raise _Trouble(f"There was no whole answer within {self._seconds:g} seconds.")
-        except httpx.TimeoutException:
-            raise _Trouble(f"There was no answer within {self._seconds:g} seconds.") from None
+            with anyio.fail_after(self._seconds):
+                async with client.stream("POST", self._url, content=body) as response:
+                    async for part in response.aiter_bytes():
+                        content += part
+                        if len(content) > MOST_BYTES:
+                            raise _Trouble(f"The answer has more than {MOST_BYTES // 1_000_000} MB.", own=True)
+        except TimeoutError:
+            whole = "whole " if content else ""
+            raise _Trouble(f"There was no {whole}answer within {self._seconds:g} seconds.") from None
         except httpx.RequestError as error:
             what = self._quoted(str(error)).rstrip(".") or type(error).__name__
             raise _Trouble(f"The connection failed: {what}.") from None
@@ -233,8 +239,7 @@ class Endpoint:
         return self._error(what, "Check that it runs and what it allows; what it has answered is kept.")
 
     def _give_up(self, call: _Call, error: InputError) -> None:
-        with call.lock:
-            call.error = call.error or error
+        call.error = call.error or error
         call.stopped.set()
 
 
@@ -301,7 +306,7 @@ def _read(content: bytes, quoted: Callable[[str], str], whole: bool) -> Reply:
 
 
 def _failed(why: str, tokens: tuple[int, int] | None) -> Reply:
-    return Reply("", why, tokens)
+    return Reply("", why, tokens, lasting=True)
 
 
 def _tokens(usage: object) -> tuple[int, int] | None:

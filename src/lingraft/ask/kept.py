@@ -1,9 +1,12 @@
 """Replies on disk, so that nothing is asked twice and a killed job goes on where it was."""
 
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lingraft.core.errors import StoreError
 from lingraft.core.progress import SILENT, Progress
@@ -14,6 +17,8 @@ from .respondent import Reply, Respondent
 
 BATCH = 64
 """Questions after whose replies the file is written out: what a kill can cost."""
+TAIL_BYTES = 1 << 16
+"""In which the end of the last whole line is looked for at once."""
 
 
 class _Within(Progress):
@@ -28,8 +33,8 @@ class Kept:
     """Asks a respondent what it has not answered before; every answer is kept in `file`, failures are not.
 
     One JSON object a line, only ever added to: {"key", "text", "tokens", "cut"}; the key is of the respondent's
-    identity and the messages, so that several respondents can share a file, one process at a time. Half a last line,
-    of a process that was killed, is dropped.
+    identity and the messages, so that several respondents can share a file, in several processes too: each locks it
+    while it reads or writes. Half a last line, of a process that was killed, is dropped.
 
     Raises StoreError for another line that is damaged.
     """
@@ -64,8 +69,8 @@ class Kept:
     def _open(self) -> None:
         if not self._file.exists():
             return
-        content = self._file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
+        with _locked(self._file) as file:
+            whole = file.read()
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 row = json.loads(line)
@@ -77,8 +82,6 @@ class Kept:
                     where=f"{self._file}:{number}",
                     remedy="Delete the line, and it is asked again; or the file, and all of it is.",
                 ) from error
-        if len(whole) < len(content):
-            os.truncate(self._file, len(whole))
 
     def _add(self, answers: dict[str, Reply]) -> None:
         if not answers:
@@ -88,7 +91,29 @@ class Kept:
         rows = (
             {"key": key, "text": reply.text, "tokens": reply.tokens, "cut": reply.cut} for key, reply in answers.items()
         )
-        with self._file.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        with _locked(self._file) as file:
+            file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
             file.flush()
             os.fsync(file.fileno())
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file while no other process reads or writes it, made when missing, without half a last line."""
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(_whole_bytes(file))
+        file.seek(0)
+        yield file
+
+
+def _whole_bytes(file: BinaryIO) -> int:
+    """Up to the end of the last whole line."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - TAIL_BYTES)
+        file.seek(begin)
+        if (place := file.read(end - begin).rfind(b"\n")) >= 0:
+            return begin + place + 1
+        end = begin
+    return 0

@@ -16,6 +16,7 @@ from lingraft.evaluate.kept import model_digest
 
 from .message import Messages
 from .respondent import Reply
+from .templated import templated
 
 
 class Local:
@@ -75,12 +76,12 @@ class Local:
     def reply(self, asked: Sequence[Messages], *, progress: Progress = SILENT) -> list[Reply]:
         """One reply to each conversation, in their order; see `Respondent`.
 
-        A prompt that leaves no room in the context for `max_tokens`, and one that holds a control token, are failed
-        replies.
+        A prompt that leaves no room in the context for `max_tokens` is a failed reply. A control token that stands
+        written in a message is text.
         """
         trusted = [self._folder] if self._trusted else []
         room = context_tokens({self.name: self._folder}, self._context_tokens, trusted=trusted)
-        prompts: dict[int, str] = {}
+        prompts: dict[int, str | list[int]] = {}
         failures: dict[int, str] = {}
         for place, messages in enumerate(asked):
             try:
@@ -98,12 +99,12 @@ class Local:
             context_tokens=room,
             sampling=sampling,
             bos=self._prompt is not None,
-            special_tokens=self._prompt is None,
+            special_tokens=False,
             progress=progress,
         )
         passages = dict(zip(prompts, written, strict=True))
         return [
-            Reply("", failures[place]) if place in failures else self._read(passages[place])
+            Reply("", failures[place], lasting=True) if place in failures else self._read(passages[place])
             for place in range(len(asked))
         ]
 
@@ -117,38 +118,23 @@ class Local:
             return Reply("", "The answer is empty.", tokens)
         return Reply(passage.text, None, tokens)
 
-    def _checked(self, messages: Messages, room: int) -> str:
+    def _checked(self, messages: Messages, room: int) -> str | list[int]:
         tokenizer = self._loaded.tokenizer
         if self._prompt is not None:
             prompt = self._prompt(messages)
             found = tokenizer(prompt, add_special_tokens=False, split_special_tokens=True, verbose=False)
             count = len([start_token(tokenizer), *found.input_ids])
         else:
-            self._refuse_control_tokens(messages)
             try:
-                prompt = tokenizer.apply_chat_template(
-                    [message.as_json() for message in messages], tokenize=False, add_generation_prompt=True
-                )
+                prompt = templated(tokenizer, messages)
             except TemplateError as error:
                 raise _Unaskable(f"The chat template refuses the conversation: {error}.") from None
-            count = len(tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids)
+            count = len(prompt)
         if count + self._max_tokens > room:
             raise _Unaskable(
                 f"The question has {count} tokens, and a context of {room} leaves {room - self._max_tokens} for it."
             )
         return prompt
-
-    def _refuse_control_tokens(self, messages: Messages) -> None:
-        """In a template the text of a message could end its turn and begin another one."""
-        for token in self._control_tokens:
-            if any(token in message.content for message in messages):
-                raise _Unaskable(f"The question holds {token}, which is a control token of the model.")
-
-    @cached_property
-    def _control_tokens(self) -> list[str]:
-        tokenizer = self._loaded.tokenizer
-        added = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
-        return sorted({*tokenizer.all_special_tokens, *added})
 
 
 class _Unaskable(Exception):

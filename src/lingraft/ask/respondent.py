@@ -20,6 +20,8 @@ class Reply:
     """Read and written, where that is known."""
     cut: bool = False
     """Whether the text ended only because no more tokens were allowed; of respondents that give such texts."""
+    lasting: bool = False
+    """Of a failure, whether asking again would not help."""
 
 
 class Respondent(Protocol):

@@ -12,7 +12,7 @@ from .respondent import Reply, Respondent
 def respondent(settings: EndpointSettings | LocalSettings, folder: Path, *, whole: bool = True) -> Respondent:
     """The model that the settings name; `folder` is where a relative path begins.
 
-    With `whole` an answer that was cut off is a failed reply.
+    It is called as in the settings. With `whole` an answer that was cut off is a failed reply.
 
     Raises InputError for an address that is none, a key that is not set, and a folder without a chat model.
     """
@@ -20,7 +20,7 @@ def respondent(settings: EndpointSettings | LocalSettings, folder: Path, *, whol
         from .local import Local  # with torch, which no endpoint needs
 
         values = settings.model_dump(exclude={"model"})
-        return Local(folder / settings.model, whole=whole, **values)
+        return Local(folder / Path(settings.model).expanduser(), whole=whole, name=settings.model, **values)
     values = settings.model_dump(exclude={"endpoint", "model", "price_in", "price_out"})
     return Endpoint(settings.endpoint, settings.model, whole=whole, **values)
 

@@ -18,6 +18,7 @@ from lingraft.evaluate.generate import Loaded
 
 from .message import ASSISTANT, SYSTEM, USER, Message, Messages
 from .pieces import Piece, Pieces
+from .templated import templated
 
 READ_TOKENS = 512
 """Of a prompt at once: between two runs an answer can be stopped."""
@@ -62,11 +63,12 @@ class Speaker:
     def prompt(self, messages: Messages) -> list[int]:
         """The ids to read: through the chat template, or without one as one text in which a user begins a new line.
 
-        Raises InputError where the template refuses or leaves out the system message.
+        A control token that stands written in a message is text. Raises InputError where the template refuses or leaves
+        out the system message.
         """
         if not self.has_template:
             turns = (message.content if message.role != USER else f"\n{message.content}" for message in messages)
-            return self.tokenizer("".join(turns).removeprefix("\n"))["input_ids"]
+            return self.tokenizer("".join(turns).removeprefix("\n"), split_special_tokens=True)["input_ids"]
         text = _render(self, messages, add_generation_prompt=True)
         system = messages[0].content.strip() if messages[0].role == SYSTEM else ""
         if system not in text:
@@ -74,7 +76,7 @@ class Speaker:
                 f"the chat template of {self.name} leaves the system message out.",
                 remedy="Say it in your first message.",
             )
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return templated(self.tokenizer, messages)
 
     @torch.inference_mode()
     def tokens(self, prompt: list[int], sampling: Sampling) -> Iterator[int | None]:
@@ -200,7 +202,9 @@ def _choose(logits_V: torch.Tensor, sampling: Sampling, generator: torch.Generat
     """The next token: the likeliest, or one drawn from the smallest set that holds `top_p` of the probability."""
     if not sampling.temperature:
         return int(logits_V.argmax())
-    shares_V, ids_V = torch.softmax(logits_V / sampling.temperature, dim=-1).sort(descending=True)
+    # The largest is 0, so that nothing but what is far below it overflows, however small the temperature is.
+    logits_V = (logits_V - logits_V.max()) / max(sampling.temperature, torch.finfo(torch.float32).tiny)
+    shares_V, ids_V = torch.softmax(logits_V, dim=-1).sort(descending=True)
     shares_V[shares_V.cumsum(0) - shares_V >= sampling.top_p] = 0
     shares_V[0] = max(float(shares_V[0]), torch.finfo(torch.float32).tiny)
     return int(ids_V[torch.multinomial(shares_V, 1, generator=generator)])

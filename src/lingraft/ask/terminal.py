@@ -8,7 +8,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from .marks import visible
+from lingraft.core.marks import visible
+
 from .pieces import Piece
 from .speaker import Writing
 

@@ -1,6 +1,5 @@
 """Conversations or preferences on disk: read, checked, without duplicates, split by prompt."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from lingraft.corpus.split import Told, hold_out, rank
 from . import figures
 from .languages import Expected
 from .read import read
-from .record import Conversation, Preference, Record, Verdict
+from .record import Conversation, Preference, Record, Verdict, write
 from .sift import OTHER_STREAM, Sieve, Stream
 
 QUARANTINE = "quarantine.jsonl"
@@ -82,8 +81,8 @@ def build(
                 sorted((kept.identity for kept in train), key=lambda identity: rank(identity.encode(), seed))[:size]
             )
             train = [kept for kept in train if kept.identity in first]
-        for part, records in (("", train), (".held_out", kept_out)):
-            _write(folder / f"{name}{part}.jsonl", [kept.record for kept in records])
+        for part, records in (("train", train), ("held_out", kept_out)):
+            write(folder, name, part, (kept.record for kept in records))
         told[name] = {"language": expected[name], "available": available} | figures.stream(train, kept_out)
     return {
         "streams": told,
@@ -124,9 +123,3 @@ def _require_records(name: str, stream: Stream, max_bad_share: float, quarantine
             where=quarantine,
             remedy=f"Give `{name}` sources with records that do not stand in another stream.",
         )
-
-
-def _write(path: Path, records: Sequence[Record]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for record in records:
-            file.write(json.dumps(record.as_json(), ensure_ascii=False) + "\n")

@@ -45,7 +45,10 @@ MENDS: dict[str, Callable[[str], str]] = {
 CONTROL = regex.compile(r"[\p{Cc}--[\t\n]]", regex.VERSION1)
 HOLES = regex.compile(r"<\s*(?:no[ _]?(?:in|out)put|无输入|无输出)\s*>", regex.IGNORECASE)
 VISIBLE = regex.compile(r"[^\p{Z}\p{C}]")
-NOT_SPOKEN = regex.compile(r"[\p{P}\p{Z}\p{C}]+")
+# Signs that code and sums are made of stay: 7-3 is not 7/3.
+NOT_SPOKEN = regex.compile(
+    r"""[\p{Z}\p{C}\p{Pi}\p{Pf}\p{Ps}\p{Pe}!?;…"'`¿¡。，！？、；：]+|(?<!\d)[.,:]+|[.,:]+(?!\d)"""
+)
 
 
 def mended(record: Record) -> tuple[Record, list[str]]:

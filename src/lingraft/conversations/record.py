@@ -1,7 +1,9 @@
 """The records that trainings read, whatever form they came in, and how they stand in files: one JSON object a line."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lingraft.ask.message import ASSISTANT, Message, from_json
@@ -62,3 +64,23 @@ def record(row: Mapping[str, Any]) -> Record:
     if "chosen" in row:
         return Preference(row["id"], prompt, row["chosen"], row["rejected"])
     return Verdict(row["id"], prompt, row["answer"], row["good"])
+
+
+def file(folder: Path, stream: str, part: str) -> Path:
+    """Where the records of `part` (`train` or `held_out`) of a stream stand in an artifact."""
+    return folder / (f"{stream}.jsonl" if part == "train" else f"{stream}.{part}.jsonl")
+
+
+def write(folder: Path, stream: str, part: str, records: Iterable[Record]) -> None:
+    """Write records to an artifact, one a line."""
+    with file(folder, stream, part).open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(found.as_json(), ensure_ascii=False) + "\n" for found in records)
+
+
+def read(folder: Path, stream: str, part: str) -> list[Record]:
+    """The records that `write` wrote; none where there is no such stream."""
+    path = file(folder, stream, part)
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8") as lines:
+        return [record(json.loads(line)) for line in lines]

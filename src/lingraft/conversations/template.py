@@ -1,6 +1,7 @@
 """Chat templates: the one a model has, or one given to a model that has none, tried before it is used."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 from jinja2 import TemplateError
@@ -21,6 +22,16 @@ TEMPLATES = {
 DEFAULT = "zephyr"
 OWN = "own"
 FILE = "chat_template.jinja"
+DATE = date(2024, 7, 26)
+"""Which Llama 3 has where a template is not told the day."""
+TODAY = "".join(
+    (
+        "{%- macro strftime_now(format) -%}{{ format",
+        *(f"|replace('%{code}', '{DATE.strftime('%' + code)}')" for code in "dbBmyYjaAHMS"),
+        " }}{%- endmacro -%}",
+    )
+)
+"""Gives templates that write today's date always the same one: a conversation is the same tokens tomorrow."""
 _CHATML = ("<|im_start|>", "<|im_end|>")
 
 
@@ -90,7 +101,7 @@ class Template:
         try:
             return self.tokenizer.apply_chat_template(
                 [message.as_json() for message in messages],
-                chat_template=self.text,
+                chat_template=TODAY + self.text,
                 tokenize=False,
                 add_generation_prompt=prompt,
             )

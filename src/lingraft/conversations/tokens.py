@@ -1,5 +1,7 @@
 """Conversations as tokens, and which of these the assistant says."""
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from .template import Template
 TOO_LONG = "longer than the context"
 CONTROL_TOKENS = "has control tokens of the tokenizer in its text"
 INTO_USER, LEFT_OUT, REFUSED = "into_user", "leave_out", "refuse"
+REWRITTEN = "is written otherwise by the template than it is"
 NO_SYSTEM = "has a system message, which the template drops"
 
 
@@ -46,15 +49,31 @@ def tokenize(
     if messages[0].role == SYSTEM and not template.takes_system:
         if system == LEFT_OUT:
             return LeftOut(NO_SYSTEM)
-        messages = folded(template, messages, system)
-    for end in range(len(messages), 1, -2):
-        found = _sequences(template, messages[:end])
-        if all(len(sequence.ids) <= most_tokens for sequence in found):
-            return found, (len(messages) - end) // 2
-    return LeftOut(TOO_LONG)
+        messages = _folded(template, messages, system)
+    try:
+        return _longest(template, messages, most_tokens)
+    except InputError:  # the template itself has been tried: it is this conversation that it rewrites
+        return LeftOut(REWRITTEN)
 
 
-def folded(template: Template, messages: Messages, system: str) -> Messages:
+def _longest(template: Template, messages: Messages, most_tokens: int) -> tuple[list[Tokenized], int] | LeftOut:
+    """With as many exchanges as fit, by halving: more of them are never fewer tokens."""
+    exchanges = range(1, len(messages) // 2 + 1)
+    first_message = len(messages) % 2
+
+    def fits(number: int) -> list[Tokenized] | None:
+        found = _sequences(template, messages[: first_message + 2 * number])
+        return found if all(len(sequence.ids) <= most_tokens for sequence in found) else None
+
+    whole = fits(len(exchanges))
+    if whole is not None:
+        return whole, 0
+    number = bisect_left(exchanges, True, key=lambda number: fits(number) is None)
+    found = fits(number) if number else None
+    return LeftOut(TOO_LONG) if found is None else (found, len(exchanges) - number)
+
+
+def _folded(template: Template, messages: Messages, system: str) -> Messages:
     """The system message before the first user turn, for a template that has no place for one."""
     if template.takes_system or messages[0].role != SYSTEM:
         return messages
@@ -73,15 +92,24 @@ def _sequences(template: Template, messages: Messages) -> list[Tokenized]:
     whole = template.render(messages)
     pieces = [template.answer(messages, turn) for turn in turns]
     contents = [len(messages[turn].content.encode()) for turn in turns]
-    if all(whole.startswith(before + piece) for before, piece in pieces):
+    asked = [_ids(template, before) for before, _ in pieces]
+    as_asked = all(
+        _ids(template, before + piece)[: len(ids)] == ids for ids, (before, piece) in zip(asked, pieces, strict=True)
+    )
+    if as_asked and all(whole.startswith(before + piece) for before, piece in pieces):
         # What follows the last answer's end is never read when it is asked for.
         last_before, last_piece = pieces[-1]
         spans = [(len(before), len(before) + len(piece)) for before, piece in pieces]
         return [_tokenized(template, last_before + last_piece, spans, sum(contents))]
+    # The prompt is tokenized by itself, as it is in use: its end could be one token with the beginning of the answer.
     return [
-        _tokenized(template, before + piece, [(len(before), len(before) + len(piece))], size)
-        for (before, piece), size in zip(pieces, contents, strict=True)
+        Tokenized(prompt + answer, range(len(prompt), len(prompt) + len(answer)), size)
+        for prompt, answer, size in zip(asked, (_ids(template, piece) for _, piece in pieces), contents, strict=True)
     ]
+
+
+def _ids(template: Template, text: str) -> array:
+    return array("i", template.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def _tokenized(template: Template, text: str, spans: Sequence[tuple[int, int]], answer_bytes: int) -> Tokenized:
@@ -92,4 +120,4 @@ def _tokenized(template: Template, text: str, spans: Sequence[tuple[int, int]], 
             remaining.pop(0)
         if remaining and end > remaining[0][0]:
             places.append(place)
-    return Tokenized(encoding["input_ids"], places, answer_bytes)
+    return Tokenized(array("i", encoding["input_ids"]), array("i", places), answer_bytes)

@@ -7,6 +7,8 @@ from lingraft.ask.message import ASSISTANT, SYSTEM, USER, Message
 from lingraft.corpus.document import Unusable
 
 USES_TOOLS = "uses tools"
+NOT_LEARNED = "has turns that are not to be learned from"
+REASONING = "has reasoning apart from its text"
 UNKNOWN_ROLE = "a role that is not known"
 NOT_TEXT = "more than text"
 NO_TURNS = "no list of turns"
@@ -41,6 +43,10 @@ def turn(found: object) -> Message:
         raise Unusable(USES_TOOLS)
     if not isinstance(name, str) or name not in ROLES:
         raise Unusable(UNKNOWN_ROLE, repr(name)[:60])
+    if found.get("weight") == 0:
+        raise Unusable(NOT_LEARNED)
+    if found.get("reasoning_content"):
+        raise Unusable(REASONING)
     return Message(ROLES[name], _text(_first(found, CONTENT_KEYS)))
 
 

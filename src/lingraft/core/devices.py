@@ -30,7 +30,12 @@ DEVICES = {
         "A100-SXM4-40GB", 40e9, 312e12, 400, "https://www.nvidia.com/en-us/data-center/a100/", (0.599, 0.642)
     ),
     "a100-80gb": Device("A100", 80e9, 312e12, 400, "https://www.nvidia.com/en-us/data-center/a100/", (0.599, 0.642)),
+    "a40": Device("NVIDIA A40", 48e9, 149.7e12, 300, "https://www.nvidia.com/en-us/data-center/a40/"),
     "l40s": Device("L40S", 48e9, 362e12, 350, "https://www.nvidia.com/en-us/data-center/l40s/"),
+    # The sheet has 1,457 TFLOP/s in 8 bits with sparsity; dense bfloat16 is a quarter of it.
+    "rtx-6000-ada": Device(
+        "RTX 6000 Ada", 48e9, 364.2e12, 300, "https://www.nvidia.com/en-us/products/workstations/rtx-6000/"
+    ),
     "rtx-4090": Device(
         "RTX 4090",
         24e9,

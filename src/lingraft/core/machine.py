@@ -4,7 +4,6 @@ import functools
 import os
 import platform
 import subprocess
-import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -31,22 +30,6 @@ def describe() -> dict[str, object]:
 def versions() -> dict[str, str]:
     """The installed versions of the packages that can change a result."""
     return {name: metadata.version(name) for name in PACKAGES}
-
-
-@functools.cache
-def matmul_flops_per_second() -> float:
-    """Float32 matrix products per second as the processor does them now: the yardstick of time forecasts."""
-    import numpy as np
-
-    side = 1024
-    matrix = np.ones((side, side), dtype=np.float32)
-    matrix @ matrix
-    best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        matrix @ matrix
-        best = min(best, time.perf_counter() - start)
-    return 2 * side**3 / best
 
 
 def _cores() -> int | None:

@@ -121,7 +121,7 @@ class Passage:
 @torch.inference_mode()
 def write_passages(
     loaded: Loaded,
-    prompts: Sequence[str],
+    prompts: Sequence[str | list[int]],
     *,
     stop: Sequence[str],
     max_new_tokens: int,
@@ -131,7 +131,10 @@ def write_passages(
     special_tokens: bool,
     progress: Progress = SILENT,
 ) -> list[Passage]:
-    """What `write_until` writes, and how it came to its end; `sampling` are options of `generate`."""
+    """What `write_until` writes, and how it came to its end; `sampling` are options of `generate`.
+
+    A prompt can be given as its ids, to which nothing but a BOS is added.
+    """
     tokenizer = loaded.tokenizer
     start = start_token(tokenizer)
     room = context_tokens - max_new_tokens
@@ -144,7 +147,7 @@ def write_passages(
     ids, cut = [], []
     for prompt in prompts:
         plain = {"add_special_tokens": False, "split_special_tokens": not special_tokens, "verbose": False}
-        found = tokenizer(prompt, **plain)["input_ids"]
+        found = tokenizer(prompt, **plain)["input_ids"] if isinstance(prompt, str) else prompt
         whole = [start, *found] if bos or not found else found
         ids.append(whole[-room:])
         cut.append(max(0, len(whole) - room))

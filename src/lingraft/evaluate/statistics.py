@@ -116,6 +116,16 @@ def exact_share(successes: int, trials: int) -> Interval:
     return Interval(successes / trials, low, high)
 
 
+def unanimous(value: float, count: int, least: float, most: float) -> Interval:
+    """A mean of so many values that are all the same, of a range, with an interval that is on the safe side.
+
+    Resampling them says nothing. What differs is at most the exact upper bound of a share of which none was seen, and
+    lies at an end of the range. Of a share that is all or nothing it is the interval of Clopper and Pearson.
+    """
+    other = exact_share(0, count).high
+    return Interval(value, value - other * (value - least), value + other * (most - value))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P values corrected for how many there are (Holm 1979): the smallest times all, the next times one less."""
     corrected = [0.0] * len(p_values)

@@ -9,7 +9,7 @@ from transformers import PretrainedConfig
 
 from lingraft.core.devices import Device, expected_share, recognized
 from lingraft.core.errors import InputError
-from lingraft.train import hardware
+from lingraft.train import hardware, sharding
 from lingraft.train.reading import batch
 from lingraft.train.settings import Settings
 
@@ -176,8 +176,10 @@ def _memory(
     if kind == "cpu":
         parts["holes of the allocator"] = HEAP_SLACK * sum(parts.values())
     if sharded is None:
-        sharded = num_devices > 1 and most_bytes is not None and sum(parts.values()) > most_bytes
+        too_large = num_devices > 1 and most_bytes is not None and sum(parts.values()) > most_bytes
+        sharded = too_large and sharding.is_shardable(settings)
     if sharded:
+        sharding.require_shardable(settings)
         apart = rehearse(config, settings, num_new, **here, sharded=True)
         parts = {**_sharded(found, apart, settings, num_devices, micro_batches > 1), **runtime}
     return _Memory(parts, sharded, found, micro, micro_batches)

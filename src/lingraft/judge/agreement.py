@@ -42,10 +42,14 @@ class Coefficient:
         return None if math.isnan(found) else found
 
     def interval(self, seed: int) -> Interval:
-        """From resampling units; of nan where there is no value."""
+        """From resampling units; of nan where there is no value.
+
+        Without ends where every resample has the same, as where all agree: how sure that is cannot be told so.
+        """
         if self.value is None:
             return Interval(math.nan, math.nan, math.nan)
-        return statistics.estimate(self.counts_ND, self.of_sums, seed=seed)
+        found = statistics.estimate(self.counts_ND, self.of_sums, seed=seed)
+        return found if found.low < found.high else Interval(found.value, math.nan, math.nan)
 
 
 def cohen_kappa(first: Sequence[Any], second: Sequence[Any], *, weights: Weights | None = None) -> float | None:

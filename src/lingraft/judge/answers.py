@@ -16,6 +16,7 @@ from .prompts import Prompt
 
 LANGUAGE_METRICS = ("outputs_in_target", "in_target", "switched", "foreign_words")
 """That need words of the target and of another language to tell them by."""
+ANSWERS = "answers.jsonl"
 METRICS = ("empty", "loops", "repeated_4", "distinct_2", "characters", "cut")
 
 
@@ -91,6 +92,26 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     with temporary.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     temporary.rename(path)
+
+
+def samples(folder: Path, most: int, characters: int) -> list[dict[str, Any]]:
+    """Some prompts of an artifact with their answers, evenly spread, each text cut to so many characters."""
+    lines = (folder / ANSWERS).read_bytes().splitlines()  # as text it would be cut at U+2028 and others too
+    rows = [json.loads(lines[place * len(lines) // most]) for place in range(most)] if len(lines) > most else None
+    return [
+        {
+            "prompt": [{**turn, "content": _cut(turn["content"], characters)} for turn in row["prompt"]],
+            "answers": {
+                model: {"text": _cut(text, characters), "characters": len(text), "cut": row["cut"].get(model, False)}
+                for model, text in row["answers"].items()
+            },
+        }
+        for row in (map(json.loads, lines) if rows is None else rows)
+    ]
+
+
+def _cut(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[:characters]} …"
 
 
 def figures(items: Sequence[Item], words: WordLanguages | None, *, seed: int) -> dict[str, Any]:

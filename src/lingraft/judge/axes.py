@@ -5,13 +5,13 @@ for every model and lifts all averages alike; here it has not.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lingraft.ask.respondent import Respondent
 from lingraft.core.progress import SILENT, Progress
-from lingraft.evaluate import compare, task
+from lingraft.evaluate import compare, statistics, task
 
 from .answers import Item
 from .questions import AXES, BEST, Asking, Question, score, scores
@@ -79,6 +79,10 @@ def figures(judge: str, items: Sequence[Item], scored: Sequence[Scored], *, seed
         for model in models
     }
     rows = compare.table([asked], {asked.name: given}, base=models[0], seed=seed, every_metric=True) if whole else []
+    for row in rows:
+        row |= _ends(row["value"], row, row["items"], 0.0)
+        if row["against"] is not None:
+            row["against"] |= _ends(row["against"]["difference"], row["against"], row["items"], -BEST)
     told = []
     if len(whole) < len(scored):
         left_out = len(scored) - len(whole)
@@ -102,6 +106,14 @@ def figures(judge: str, items: Sequence[Item], scored: Sequence[Scored], *, seed
 
 def _question(asking: Asking, item: Item, model: str) -> Question:
     return score(asking, item.prompt, item.answers[model], item.reference)
+
+
+def _ends(value: float, found: Mapping[str, Any], count: int, least: float) -> dict[str, float]:
+    """Of an interval; where all scores are the same, those that say how sure so many are."""
+    if found["low"] < found["high"]:
+        return {"low": found["low"], "high": found["high"]}
+    exact = statistics.unanimous(value, count, least, BEST)
+    return {"low": exact.low, "high": exact.high}
 
 
 def _counts(of_axes: dict[str, int]) -> dict[str, list[float]]:

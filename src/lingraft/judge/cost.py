@@ -1,4 +1,4 @@
-"""What judges are asked at the most, in requests, tokens and money, before any of it is spent."""
+"""About what judges are asked, in requests, tokens and money, before any of it is spent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ PAIRWISE, AXES = "pairwise", "axes"
 """What a judge can be asked for."""
 BYTES_A_TOKEN = 2.5
 """Few, so that the forecast errs on the high side; of which tokenizer an endpoint has, nothing is known."""
+ANSWER_BYTES_A_TOKEN = 4.0
+"""Of the model that answers: one whose tokenizer was made for the language has longer tokens than a judge may have."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one judge, at the most; questions that are asked again are not counted."""
+    """Of one judge, about; if every reply had to be asked for again, because it cannot be read, it were twice that."""
 
     judge: str
     requests: int
@@ -28,10 +30,10 @@ class Cost:
     price: float | None
 
     def __str__(self) -> str:
-        price = "" if self.price is None else f", for at most {self.price:,.2f}"
+        price = "" if self.price is None else f", for about {self.price:,.2f}"
         read, written = self.tokens_read / 1e6, self.tokens_written / 1e6
         return (
-            f"{self.judge}: {self.requests:,} questions, at most {read:,.2f} million tokens read and "
+            f"{self.judge}: {self.requests:,} questions, about {read:,.2f} million tokens read and "
             f"{written:,.2f} million written{price}"
         )
 
@@ -46,7 +48,7 @@ def forecast(
     answer_tokens: int,
     mode: Sequence[str],
 ) -> list[Cost]:
-    """What each judge would be asked of so many prompts, with references as long as answers may be.
+    """What each judge would be asked of so many prompts, with all answers, and references, as long as answers may be.
 
     `prompt_bytes` are those of all prompts together.
     """
@@ -55,7 +57,7 @@ def forecast(
     requests = sum(questions[one] for one in mode) * prompts
     read = sum(
         questions[one] * (prompts * len(words[one].encode()) + prompt_bytes) / BYTES_A_TOKEN
-        + questions[one] * prompts * 2 * answer_tokens
+        + questions[one] * prompts * 2 * answer_tokens * ANSWER_BYTES_A_TOKEN / BYTES_A_TOKEN
         for one in mode
     )
     found = []

@@ -14,7 +14,7 @@ from .axes import Scored
 from .cost import AXES, PAIRWISE, Counted
 from .pairwise import Compared
 from .questions import Asking
-from .replies import UNREAD
+from .replies import UNASKABLE, UNREAD
 
 
 def judge(
@@ -32,30 +32,31 @@ def judge(
     """The figures; `verdicts.jsonl` and `scores.jsonl` in `folder` hold what was said of each prompt.
 
     The first model is the one that the others are compared with. Judges are taken one after the other, so that only one
-    of them is in memory. Raises StageError where more than `max_failed_share` of a judge's questions were not answered,
-    because its endpoint failed: to be run again.
+    of them is in memory. Raises StageError as `check_answered` does.
     """
     base, *others = items[0].answers
     said: dict[str, dict[str, list[Compared]]] = {}
     scored: dict[str, list[Scored]] = {}
-    spent = {}
+    spent, told = {}, []
     for respondent in judges:
         one = Counted(respondent)
         if PAIRWISE in mode:
             said[one.name] = {
                 model: pairwise.ask(one, items, model, base, asking, progress=progress) for model in others
             }
-            _check_pairs(one.name, said[one.name], items, base, max_failed_share)
+            failed = [why for compared in said[one.name].values() for pair in compared for why in pair.failures]
+            num_asked = sum(pairwise.num_questions(items, model, base) for model in others)
+            told += check_answered(one.name, failed, num_asked, max_failed_share)
         if AXES in mode:
             scored[one.name] = axes.ask(one, items, asking, progress=progress)
             failed = [why for found in scored[one.name] for why in found.failures.values()]
-            _check(one.name, failed, axes.num_questions(items), max_failed_share)
+            told += check_answered(one.name, failed, axes.num_questions(items), max_failed_share)
         spent[one.name] = one.spent
     figures: dict[str, Any] = {
         "questions_in": asking.language.tag if asking.is_native else "en",
         "judges": list(spent),
         "spent": spent,
-        "warnings": [],
+        "warnings": told,
     }
     if said:
         rows = [
@@ -103,18 +104,27 @@ def _of_pair(
     return found
 
 
-def _check_pairs(
-    judge: str, by_model: Mapping[str, list[Compared]], items: Sequence[Item], base: str, max_failed_share: float
-) -> None:
-    failed = [why for compared in by_model.values() for one in compared for why in one.failures]
-    _check(judge, failed, sum(pairwise.num_questions(items, model, base) for model in by_model), max_failed_share)
+def check_answered(judge: str, failures: Sequence[str], num_asked: int, max_failed_share: float) -> list[str]:
+    """What is to be told of questions that can never be put to the judge, if there are any; they are left out.
 
-
-def _check(judge: str, failures: Sequence[str], asked: int, max_failed_share: float) -> None:
-    """A judge whose replies cannot be read is a result; one that was not reached is none."""
-    unanswered = [why for why in failures if why != UNREAD]
-    if unanswered and len(unanswered) > max_failed_share * asked:
+    A judge whose replies cannot be read is a result; one that was not reached is none. Raises StageError where more
+    than `max_failed_share` of the questions were not answered because the endpoint failed, and where none can be put.
+    """
+    unaskable = [why for why in failures if why.startswith(UNASKABLE)]
+    unanswered = [why for why in failures if why != UNREAD and not why.startswith(UNASKABLE)]
+    if unanswered and len(unanswered) > max_failed_share * num_asked:
         raise StageError(
-            f"{judge} left {len(unanswered):,} of {asked:,} questions unanswered. The last: {unanswered[-1]}",
-            remedy="Run again: what it has answered is kept. Or raise max_failed_share.",
+            f"{judge} left {len(unanswered):,} of {num_asked:,} questions unanswered. The last: {unanswered[-1]}",
+            remedy="Run again: what it has answered is kept. Or raise max_failed_share, which asks nothing anew.",
         )
+    if not unaskable:
+        return []
+    if len(unaskable) == num_asked:
+        raise StageError(
+            f"{judge} can be asked none of {num_asked:,} questions. The last: {unaskable[-1]}",
+            remedy="Take a judge with a longer context, or shorter prompts and a lower max_new_tokens.",
+        )
+    return [
+        f"{len(unaskable):,} of {num_asked:,} questions cannot be put to {judge}, now or later, and are left out. The "
+        f"last: {unaskable[-1].removeprefix(f'{UNASKABLE}: ')}"
+    ]

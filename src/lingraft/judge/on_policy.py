@@ -13,6 +13,7 @@ from lingraft.core.progress import SILENT, Progress
 
 from . import pairwise, win_rate
 from .answers import Item
+from .judging import check_answered
 from .pairwise import WIN, Compared
 from .prompts import Prompt
 from .questions import Asking
@@ -32,17 +33,20 @@ def pairs(
     *,
     language: str,
     seed: int,
+    max_failed_share: float,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Write `pairs.jsonl` to `folder`: the prompts with the better answer as chosen and the other one as rejected.
 
     A pair is made where the judge prefers the same answer in both orders. What became of the other prompts is counted.
     `model` has to sample: two answers that are the same are no pair. Goes on where it was killed. Raises StageError
-    where there is no pair at all.
+    where there is no pair at all, and as `judging.check_answered` does.
     """
     folder.mkdir(exist_ok=True)
     items, failures = _sampled(model, prompts, folder / SAMPLES, language, progress)
     compared = pairwise.ask(judge, items, FIRST, SECOND, asking, progress=progress)
+    unanswered = [why for one in compared for why in one.failures]
+    told = check_answered(judge.name, unanswered, pairwise.num_questions(items, FIRST, SECOND), max_failed_share)
     became = Counter(_became(one) for one in compared)
     became.update(failures)
     rows = [_row(item, one) for item, one in zip(items, compared, strict=True) if _became(one) == "pairs"]
@@ -56,8 +60,9 @@ def pairs(
         )
     with (folder / PAIRS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    position = win_rate.figures(judge.name, compared, seed=seed)
-    return {"prompts": len(prompts), "judge": judge.name, "became": dict(became.most_common()), "verdicts": position}
+    verdicts = win_rate.figures(judge.name, compared, seed=seed)
+    verdicts["warnings"] = told + verdicts["warnings"]
+    return {"prompts": len(prompts), "judge": judge.name, "became": dict(became.most_common()), "verdicts": verdicts}
 
 
 def _sampled(
@@ -91,9 +96,9 @@ def _kept(file: Path) -> list[dict[str, Any]]:
     """The whole blocks that are in the file; what a kill has left of another is cut off."""
     if not file.exists():
         return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = lines[: len([line for line in lines if line.endswith("\n")]) // BLOCK * BLOCK]
-    file.write_text("".join(whole), encoding="utf-8")
+    lines = file.read_bytes().splitlines(keepends=True)  # as text it would be cut at U+2028 and others too
+    whole = lines[: len([line for line in lines if line.endswith(b"\n")]) // BLOCK * BLOCK]
+    os.truncate(file, sum(map(len, whole)))
     return [json.loads(line) for line in whole]
 
 

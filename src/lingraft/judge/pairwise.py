@@ -15,7 +15,6 @@ from .replies import Read, read_replies
 WIN, LOSS = "win", "loss"
 SCORES = {WIN: 1.0, "tie": 0.5, LOSS: 0.0}
 """What an outcome is worth to the model that is compared."""
-ORDERS = ("model first", "model second")
 
 
 @dataclass(frozen=True)

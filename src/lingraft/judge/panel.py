@@ -1,11 +1,9 @@
 """Several judges: how far they agree with each other and with people, and what most of them say."""
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from statistics import fmean, median_low
 from typing import Any
 
@@ -13,6 +11,7 @@ from lingraft.core.errors import InputError
 
 from . import agreement
 from .axes import Scored
+from .human.votes import Vote
 from .pairwise import LOSS, WIN, Compared
 from .questions import AXES, BEST
 from .win_rate import outcomes, plain, rate
@@ -60,45 +59,34 @@ def of_scores(by_judge: Mapping[str, Sequence[Scored]], models: Sequence[str], *
     return found
 
 
-def read_votes(path: Path) -> Votes:
-    """What people said, from what `lingraft judge export` writes; attention checks are left out.
+def of_answers(cast: Sequence[Vote], items: Collection[str], models: Collection[str]) -> tuple[list[Vote], list[str]]:
+    """The votes on these items and models, and what is to be told of the others.
 
-    Raises InputError, with file and line, for a line that is no vote, and where there is none.
+    Raises InputError where there is none.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the votes cannot be read: {error}.", where=path, remedy=_VOTES) from error
+    of_these = [vote for vote in cast if vote.item in items and {*vote.shown} - {None} <= {*models}]
+    if all(vote.planted is not None for vote in of_these):
+        raise InputError(
+            f"none of {len(cast):,} votes is on the answers of this step.",
+            where="votes",
+            remedy="Have people vote on its answers.jsonl: ids of items and names of models have to be the same.",
+        )
+    others = len(cast) - len(of_these)
+    told = f"{others:,} of {len(cast):,} votes are on other items or models, and are left out."
+    return of_these, [told] if others else []
+
+
+def of_people(cast: Iterable[Vote]) -> Votes:
+    """What people said, by item; attention checks are left out."""
     found = Votes({}, {})
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not _add(found, line):
-            raise InputError("this is no vote.", where=f"{path}:{number}", remedy=_VOTES)
-    if not (found.pairs or found.ratings):
-        raise InputError("there is no vote in it.", where=path, remedy=_VOTES)
+    for vote in cast:
+        if vote.planted is not None:
+            continue
+        if isinstance(vote.choice, dict):
+            found.ratings.setdefault(vote.item, {}).setdefault(vote.shown[0], []).append(vote.choice)
+        else:
+            found.pairs.setdefault(vote.item, []).append((frozenset(vote.shown), vote.better))
     return found
-
-
-def _add(votes: Votes, line: str) -> bool:
-    """Takes a vote in; whether it is one."""
-    try:
-        row = json.loads(line)
-        item, shown, choice, better = row["item"], row["shown"], row["choice"], row.get("better")
-        if row["attention"] is not None:
-            return True
-        models = [model for model in shown if isinstance(model, str)]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False
-    if not isinstance(item, str) or len(models) != len(shown):
-        return False
-    if isinstance(choice, dict) and len(models) == 1:
-        if not all(type(choice.get(axis)) is int and 0 <= choice[axis] <= BEST for axis in AXES):
-            return False
-        votes.ratings.setdefault(item, {}).setdefault(models[0], []).append(choice)
-        return True
-    if len(models) != 2 or not (better is None or better in models):
-        return False
-    votes.pairs.setdefault(item, []).append((frozenset(models), better))
-    return True
 
 
 def with_people(
@@ -135,12 +123,9 @@ def scores_with_people(by_judge: Mapping[str, Sequence[Scored]], votes: Votes, *
             ]
             medians = [median_low(people) for _, people in both]
             kappa = agreement.cohen([said for said, _ in both], medians, weights="quadratic")
-            higher = rate([said - fmean(people) for said, people in both], seed=seed)
+            higher = rate([said - fmean(people) for said, people in both], seed=seed, least=-BEST, most=BEST)
             found[axis][judge] = {"answers": len(both), "kappa": plain(kappa.interval(seed)), "higher": higher}
     return found
-
-
-_VOTES = "Give the file that `lingraft judge export` writes: one JSON object a line, with item, shown, choice, better."
 
 
 def _outcome(better: str | None, model: str) -> str:

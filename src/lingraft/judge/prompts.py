@@ -64,6 +64,18 @@ def _rows(file: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _prompt(row: Any, number: int, where: str) -> Prompt:
+    prompt = _read(row, number, where)
+    if not prompt.id.strip() or not prompt.id.isprintable():
+        raise InputError("the id is blank or has control characters.", where=where, remedy="Give it another.")
+    for text in (*(message.content for message in prompt.messages), prompt.reference or ""):
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise InputError(
+                "a text has half a character (half a surrogate pair, such as \\ud83d).", where=where, remedy="Mend it."
+            )
+    return prompt
+
+
+def _read(row: Any, number: int, where: str) -> Prompt:
     if not isinstance(row, Mapping) or not ("prompt" in row or "messages" in row):
         raise InputError('there is neither "prompt" nor "messages" in it.', where=where, remedy=FORMS)
     turns = row["prompt"] if "prompt" in row else row["messages"]

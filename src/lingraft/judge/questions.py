@@ -29,7 +29,9 @@ MARK_DIGITS = 12
 _SLOT = re.compile(r"\{(\w+)\}")
 _FRINGE = r"[ \t\r*_`>#\"'\[\](){}.。।]*"
 """What judges put around a verdict on its line: Markdown, quotes, brackets."""
-_SCORE = rf"{_FRINGE}[:=]{_FRINGE}([0-3])(?:\.0+)?(?![\d.]*\d)"
+_SCORE = re.compile(rf"\b({'|'.join(AXES)})\b{_FRINGE}[:=]{_FRINGE}([0-3])(?:\.0+)?(?![\d.]*\d)")
+_BESIDE_SCORES = " \t\r*_`>#\"'[](){}.。।,;|•-"
+"""What a line of scores may hold beside them."""
 
 
 class Wording(BaseModel):
@@ -123,13 +125,18 @@ def verdict(reply: str, mark: str) -> str | None:
 
 
 def scores(reply: str, mark: str) -> dict[str, int] | None:
-    """The five scores, from what follows the mark, JSON or lines; None where one is missing or none of 0 to 3."""
-    for part in reversed(reply.split(mark)[1:]):
-        found = {
-            axis: re.search(rf"\b{axis}\b{_FRINGE}[:=]{_FRINGE}([0-3])(?:\.0+)?(?![\d.]*\d)", part) for axis in AXES
-        }
-        if all(found.values()):
-            return {axis: int(match[1]) for axis, match in found.items() if match}
+    """The five scores; None where one is missing, told twice or none of 0 to 3.
+
+    They stand in a JSON object that holds the mark, on the line that begins with the mark and those right below it, or
+    are the whole reply as JSON. What a reply repeats of the material, between its two marked lines, is not read.
+    """
+    own = re.sub(rf"\[{mark} [^\]\n]*\].*?(?:\[/{mark} [^\]\n]*\]|\Z)", "", reply, flags=re.DOTALL)
+    objects = [part for part in re.findall(r"\{[^{}]*", own) if re.search(rf'"mark"\s*:\s*"{mark}"', part)]
+    after = re.split(rf"^{_FRINGE}{mark}", own, flags=re.MULTILINE)[1:]
+    for part in [*reversed(objects), *map(_lines_of_scores, reversed(after))]:
+        told = _SCORE.findall(part)
+        if sorted(axis for axis, _ in told) == sorted(AXES):
+            return {axis: int(dict(told)[axis]) for axis in AXES}
     try:
         whole = json.loads(reply)
     except ValueError:
@@ -137,6 +144,13 @@ def scores(reply: str, mark: str) -> dict[str, int] | None:
     if isinstance(whole, dict) and all(type(whole.get(axis)) is int and 0 <= whole[axis] <= BEST for axis in AXES):
         return {axis: whole[axis] for axis in AXES}
     return None
+
+
+def _lines_of_scores(text: str) -> str:
+    """The first lines, as long as they hold scores and nothing else."""
+    lines = text.split("\n")
+    others = (place for place, line in enumerate(lines) if _SCORE.sub("", line).strip(f"{_BESIDE_SCORES}:="))
+    return "\n".join(lines[: next(others, None)])
 
 
 def _question(asked: Asking, shown: Mapping[str, tuple[str, str]], text: str, again: str) -> Question:

@@ -10,6 +10,8 @@ from lingraft.core.progress import SILENT, Progress
 from .questions import Question
 
 Value = TypeVar("Value")
+UNASKABLE = "It cannot be put to the judge"
+"""How a failure begins that stays however often it is asked."""
 UNREAD = "No verdict could be read from the reply, nor from the one to a sharper question."
 
 
@@ -50,6 +52,6 @@ def _asked(judge: Respondent, asked: Sequence[Sequence], progress: Progress) -> 
 
 def _read(reply: Reply, question: Question, parse: Callable[[str, str], Value | None]) -> Read[Value]:
     if reply.failure is not None:
-        return Read(None, failure=reply.failure)
+        return Read(None, failure=f"{UNASKABLE}: {reply.failure}" if reply.lasting else reply.failure)
     value = parse(reply.text, question.mark)
     return Read(value, reply.text) if value is not None else Read(None, reply.text, UNREAD, unread=True)

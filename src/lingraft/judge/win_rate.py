@@ -65,10 +65,15 @@ def consistency(compared: Sequence[Compared], *, seed: int) -> dict[str, Any]:
         for one in both
     ]
     found = statistics.estimate(counts, _beyond_chance, seed=seed) if both else _NOTHING
+    share = rate([same for same, *_ in counts], seed=seed)
+    if len({same for same, *_ in counts}) == 1:  # the exact ends of the share, for the verdicts that were given
+        _, *verdicts = np.sum(counts, axis=0)
+        ends = [[end * len(both), *verdicts] for end in (share["low"], share["high"])]
+        found = Interval(found.value, *map(float, _beyond_chance(np.array(ends))))
     return {
         "pairs": len(both),
         "inconsistent": sum(not one.consistent for one in both),
-        "share": rate([float(bool(one.consistent)) for one in both], seed=seed),
+        "share": share,
         "beyond_chance": plain(found),
     }
 
@@ -134,6 +139,11 @@ def warnings(judge: str, found: dict[str, Any]) -> list[str]:
         )
     if same["pairs"] and where["first"] + where["second"] == 0:
         told.append(f"{judge} never chose: all of its verdicts are ties, and they say nothing of the answers.")
+    elif beyond["low"] is not None and beyond["low"] <= 0 and same["share"]["value"] == 1:
+        told.append(
+            f"{judge}'s verdicts are too few to say anything of the answers: shown the same two in the other order it "
+            f"came to the same outcome in all of {same['pairs']:,} pairs, and so might a judge that does not look."
+        )
     elif beyond["low"] is not None and beyond["low"] <= 0:
         told.append(
             f"{judge}'s verdicts say nothing of the answers: shown the same two in the other order it came to the same "
@@ -151,10 +161,12 @@ def warnings(judge: str, found: dict[str, Any]) -> list[str]:
     return told
 
 
-def rate(scores: Sequence[float], *, seed: int) -> dict[str, float | None]:
-    """A mean with its interval from resampling pairs."""
+def rate(scores: Sequence[float], *, seed: int, least: float = 0.0, most: float = 1.0) -> dict[str, float | None]:
+    """A mean with its interval from resampling pairs; where all are the same, from the range that they can be of."""
     if not scores:
         return plain(_NOTHING)
+    if len(set(scores)) == 1:
+        return plain(statistics.unanimous(scores[0], len(scores), least, most))
     return plain(statistics.estimate([[score, 1.0] for score in scores], ratio, seed=seed))
 
 

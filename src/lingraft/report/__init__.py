@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_PUBLIC = {"write": "page", "summary": "markdown"}
+_PUBLIC = {"write": "page", "summary": "markdown", "answering": "markdown"}
 
 
 def __getattr__(name: str) -> Any:

@@ -40,19 +40,21 @@ def axis(values: Sequence[float], num_ticks: int = 4) -> Axis:
 
 
 def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each training step with a curve: its x axes and the series of its two charts, as plain JSON.
+    """For each pretraining with a curve: its x axes and the series of its two charts, as plain JSON.
 
     A loss curve of more than MAX_POINTS points is drawn as means of `averaged` neighbors. What is not finite
     becomes None, a gap in the drawn line.
     """
     drawn = []
     for training in report.get("training", []):
+        if training["kind"] != "pretrain":
+            continue
         held_out, losses = training.get("held_out_curve") or [], training.get("curve") or []
         if not held_out and not losses:
             continue
         unit, seconds = _time_unit([*held_out, *losses])
         streams = [s for s in ("target", "replay") if any(s in point["bits_per_byte"] for point in held_out)]
-        thinned, averaged = _thin(losses)
+        thinned, averaged = thin(losses, "loss", MAX_POINTS)
         drawn.append(
             {
                 "name": training["name"],
@@ -64,7 +66,7 @@ def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                         "stream": stream,
                         "label": language(report, stream)["name"],
                         "x": _x(held_out, seconds),
-                        "y": [_finite(point["bits_per_byte"].get(stream)) for point in held_out],
+                        "y": [finite(point["bits_per_byte"].get(stream)) for point in held_out],
                     }
                     for stream in streams
                 ],
@@ -73,7 +75,7 @@ def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                         "stream": "loss",
                         "label": "training loss",
                         "x": _x(thinned, seconds),
-                        "y": [_finite(point["loss"]) for point in thinned],
+                        "y": [finite(point["loss"]) for point in thinned],
                     }
                 ]
                 if losses
@@ -83,13 +85,13 @@ def curves(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return drawn
 
 
-def _thin(points: Sequence[Mapping[str, float]]) -> tuple[Sequence[Mapping[str, float]], int]:
-    """Means of neighboring losses, each standing where its last point stood."""
-    width = math.ceil(len(points) / MAX_POINTS)
+def thin(points: Sequence[Mapping[str, float]], name: str, most: int) -> tuple[Sequence[Mapping[str, float]], int]:
+    """Means of so many neighbors that at most `most` points are left, each standing where its last point stood."""
+    width = math.ceil(len(points) / most)
     if width <= 1:
         return points, 1
     chunks = [points[start : start + width] for start in range(0, len(points), width)]
-    return [{**chunk[-1], "loss": math.fsum(p["loss"] for p in chunk) / len(chunk)} for chunk in chunks], width
+    return [{**chunk[-1], name: math.fsum(point[name] for point in chunk) / len(chunk)} for chunk in chunks], width
 
 
 def _x(points: Sequence[Mapping[str, float]], seconds_per_unit: float) -> dict[str, list[float]]:
@@ -107,5 +109,6 @@ def _time_unit(points: Sequence[Mapping[str, float]]) -> tuple[str, float]:
     return ("minutes", 60.0) if longest >= 120 else ("seconds", 1.0)
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is not finite."""
     return value if value is not None and math.isfinite(value) else None

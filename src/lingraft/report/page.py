@@ -12,7 +12,21 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from . import analysis, figures, format, headline, judgement, tables, tasks, warnings
+from . import (
+    aligned,
+    analysis,
+    answers,
+    figures,
+    format,
+    headline,
+    judgement,
+    people,
+    records,
+    tables,
+    tasks,
+    tuning,
+    warnings,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("page.css", "analysis.css")
@@ -32,7 +46,12 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
         headline=headline,
         tasks=tasks,
         analyses=analysis,
-        judgements=judgement,
+        aligned=aligned,
+        answers=answers,
+        judging=judgement,
+        people=people,
+        listing=records,
+        tuning=tuning,
         warnings=warnings.warnings,
     )
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")

@@ -156,6 +156,12 @@ def pieces(tokens: Sequence[str]) -> list[Piece]:
     return runs
 
 
+def peak_memory(report: Mapping[str, Any], training: Mapping[str, Any]) -> float | None:
+    """The most memory of a device that a training took, or of its process where there was no GPU."""
+    of_step = (step["peak_memory_bytes"] for step in report["steps"] if step["name"] == training["name"])
+    return training["figures"].get("device_memory_bytes") or next(of_step, None)
+
+
 def role_of(report: Mapping[str, Any], model: str) -> str:
     """Whether a model is the base, the adapted one, or between them."""
     if model == BASE:

@@ -75,7 +75,7 @@ def forecast(context: Check) -> Forecast:
         flops=flops,
         memory_bytes=1e9 + 8 * max(model.get("parameters") or 0 for model in models),
         disk_bytes=1e7,
-        seconds=10 + flops / 5e10,
+        seconds=10 + flops / 5e10 if tokens else None,
     )
 
 

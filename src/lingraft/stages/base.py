@@ -290,6 +290,11 @@ def describe(folder: Path) -> dict[str, Any]:
     }
 
 
+def describe_positions(folder: Path) -> int | None:
+    """How many tokens the model in a folder has positions for, where its config says so."""
+    return _sizes(_mapping(folder / "config.json"))["max_positions"]
+
+
 def _sizes(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "model_type": config["model_type"],

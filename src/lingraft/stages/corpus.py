@@ -7,7 +7,7 @@ from pydantic import Field
 from lingraft.core.outside import TextSource
 from lingraft.core.stage import Check, Forecast, Job, Stage, StageConfig
 
-from .streams import check_languages, identities, num_bytes
+from .streams import check_languages, files_here, identities, num_bytes, told_sources
 
 
 class Corpus(StageConfig):
@@ -27,7 +27,7 @@ def check(context: Check) -> None:
 
     check_languages(context)
     for source in (*context.config.target, *context.config.replay):
-        files(source, context.recipe.folder)
+        files_here(context, source, files)
 
 
 def outside(context: Check) -> dict[str, str]:
@@ -42,21 +42,19 @@ def forecast(context: Check) -> Forecast:
     from lingraft.corpus import files
 
     sizes = num_bytes(context, files)
-    total = sum(sizes.values())
-    # 5 kB is a usual document; nothing has been counted yet.
-    held_out = {name: min(0.2 * size, 5e3 * context.config.held_out_docs) for name, size in sizes.items()}
-    streams = {
-        name: {"train": {"bytes": size - held_out[name]}, "held_out": {"bytes": held_out[name]}}
-        for name, size in sizes.items()
-        if size
-    }
-    sources = len(context.config.target) + len(context.config.replay)
+    known = None not in sizes.values()
+    total = sum(size or 0 for size in sizes.values())
+    streams = {}
+    for name, size in sizes.items():
+        # 5 kB is a usual document; nothing has been counted yet.
+        held_out = min(0.2 * (size or 0), 5e3 * context.config.held_out_docs)
+        streams[name] = {"train": {"bytes": (size or 0) - held_out}, "held_out": {"bytes": held_out}}
     return Forecast(
-        reads=f"{sources} sources",
+        reads=told_sources(context, sizes),
         writes="parquet",
         memory_bytes=3e8,
-        disk_bytes=total / 2,
-        seconds=total / 20e6 + 1,
+        disk_bytes=total / 2 if known else None,
+        seconds=total / 20e6 + 1 if known else None,
         figures={"streams": streams},
     )
 

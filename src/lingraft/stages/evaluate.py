@@ -123,7 +123,7 @@ def forecast(context: Check) -> Forecast:
         + 4 * max((m.get("parameters") or 0) for m in models)
         + 4 * batch_tokens(vocabulary) * vocabulary,
         disk_bytes=1e6,
-        seconds=10 + flops / 5e10,
+        seconds=10 + flops / 5e10 if text else None,
         warnings=tuple(f"{one.suite} is left out: {one.why}" for one in missing),
     )
 

@@ -1,12 +1,11 @@
 """judge: what several models answer to the same prompts, and what judges say of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from lingraft.core.artifact import SCRATCH
 from lingraft.core.asked import NO_EFFECT, AskedSettings, EndpointSettings, LocalSettings
 from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.outside import identity
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 PAID_BATCH, LOCAL_BATCH = 16, 64
 TEMPLATE, DIALOGUE = "template", "dialogue"
 REPLIES = "replies.jsonl"
-"""Every reply of models and judges, by what was asked; below `SCRATCH`, for what is said of each prompt stays."""
+"""Every reply of models and judges, by what was asked: beside the artifacts of this kind, for all of them."""
 
 
 class Judge(StageConfig):
@@ -50,16 +49,18 @@ class Judge(StageConfig):
     )
     replies: str | None = Field(
         None,
-        description="A file that keeps every reply for later runs too: one with another judge pays for that alone.",
+        description="A file that keeps every reply for later runs; by default one in the store, for all of its runs.",
     )
-    votes: str | None = Field(None, description="What `lingraft judge export` wrote, to hold the judges against.")
+    votes: str | None = Field(
+        None, description="What `lingraft judge export` wrote, to report, and to hold the judges against."
+    )
 
 
 def check(context: Check) -> None:
     """There is something to ask, and every judge can be asked."""
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
-    from lingraft.judge.panel import read_votes
+    from lingraft.judge.human.votes import read as read_votes
     from lingraft.judge.prompts import read
 
     config, folder = context.config, context.recipe.folder
@@ -106,7 +107,7 @@ def outside(context: Check) -> dict[str, str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Tokens that the models read and write, and what each judge is asked at the most."""
+    """Tokens that the models read and write, and about what each judge is asked."""
     from lingraft.corpus import find
     from lingraft.judge import cost
     from lingraft.judge.questions import asking
@@ -143,6 +144,8 @@ def run(job: Job) -> dict[str, Any]:
     from lingraft.ask.respondents import respondent
     from lingraft.corpus import find
     from lingraft.judge import answers, judging, panel, prompts
+    from lingraft.judge.human import figures as people
+    from lingraft.judge.human.votes import read as read_votes
     from lingraft.judge.questions import asking
 
     config, language, seed = job.config, find(job.settings.language), job.settings.seed
@@ -153,7 +156,7 @@ def run(job: Job) -> dict[str, Any]:
     forms = {name: TEMPLATE if has_template(job.inputs[name].folder) else DIALOGUE for name in config.models}
     models = _models(job, forms, asking(language).wording)
     items, unanswered = answers.ask(models, asked, language=language.tag, progress=job.progress)
-    answers.write(job.folder / "answers.jsonl", (item.as_json() for item in items))
+    answers.write(job.folder / answers.ANSWERS, (item.as_json() for item in items))
     answers.write(job.folder / "unanswered.jsonl", map(vars, unanswered))
     if not items:
         last = unanswered[-1]
@@ -173,13 +176,17 @@ def run(job: Job) -> dict[str, Any]:
         "missing": [{"suite": "language of the answers", "why": why, "task": None, "model": None}] if why else [],
         "warnings": _warnings(forms, len(asked) - len(items), len(asked)),
     }
+    cast = read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
+    if cast is not None:
+        cast, left_out = panel.of_answers(cast, {item.id for item in items}, config.models)
+        figures["warnings"] += left_out
+        figures["people"] = people.figures(cast, seed=seed)
     if not config.judges:
         return figures
     judges = (
         Kept(respondent(judge, job.recipe_folder, whole=False), _replies(job), batch=_batch(judge))
         for judge in config.judges
     )
-    votes = panel.read_votes(_beside(config.votes, job.recipe_folder)) if config.votes else None
     found = judging.judge(
         items,
         judges,
@@ -188,7 +195,7 @@ def run(job: Job) -> dict[str, Any]:
         mode=config.mode,
         seed=seed,
         max_failed_share=config.max_failed_share,
-        votes=votes,
+        votes=panel.of_people(cast) if cast is not None else None,
         progress=job.progress,
     )
     for settings in config.judges:
@@ -224,7 +231,7 @@ def _models(job: Job, forms: Mapping[str, str], wording: "Wording") -> Iterator[
 
 def _replies(job: Job) -> Path:
     file = job.config.replies
-    return job.folder / SCRATCH / REPLIES if file is None else _beside(file, job.recipe_folder)
+    return job.folder.with_name(REPLIES) if file is None else _beside(file, job.recipe_folder)
 
 
 def _batch(judge: EndpointSettings | LocalSettings) -> int:
@@ -248,7 +255,7 @@ def _words(job: Job) -> tuple["WordLanguages | None", str | None]:
         return None, str(error)
 
 
-def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> Sequence[str]:
+def _warnings(forms: Mapping[str, str], left_out: int, prompts: int) -> list[str]:
     told = []
     if len(set(forms.values())) > 1:
         bases = ", ".join(name for name, form in forms.items() if form == DIALOGUE)
@@ -286,5 +293,5 @@ STAGE = Stage(
     check=check,
     outside=outside,
     forecast=forecast,
-    no_effect=frozenset({"replies"}),
+    no_effect=frozenset({"replies", "max_failed_share"}),
 )

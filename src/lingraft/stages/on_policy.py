@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ class OnPolicy(Records):
     """Whose answers, to which prompts, and who judges."""
 
     kind: Literal["on_policy"] = "on_policy"
+    without_sources: ClassVar[bool] = True
     target: list[RecordSource] = Field([], description="Given pairs in the language to graft, beside the model's own.")
     model: Annotated[str | None, Needs("model")] = None
     prompts: Annotated[str | None, Needs("conversations")] = Field(
@@ -31,6 +32,9 @@ class OnPolicy(Records):
     temperature: float = Field(1.0, gt=0, description="Of the model; two answers are sampled to each prompt.")
     max_new_tokens: int = Field(256, ge=1, description="Of an answer; one that is longer is left out.")
     context_tokens: int | None = Field(None, ge=32, description="By default what the model has positions for.")
+    max_failed_share: float = Field(
+        0.05, ge=0, le=1, description="Of the judge's questions, left unanswered, above which the stage stops."
+    )
 
 
 def check(context: Check) -> None:
@@ -54,19 +58,32 @@ def outside(context: Check) -> dict[str, str]:
 
 
 def forecast(context: Check) -> Forecast:
-    """Two answers and two questions to the judge for each prompt."""
+    """Two answers and two questions to the judge for each prompt, and what these cost."""
+    from lingraft.corpus import find
+    from lingraft.judge import cost
+    from lingraft.judge.questions import asking
+
     config = context.config
     given = forecast_records(context)
     stream = context.figures[config.prompts]["streams"].get("target", {})
     prompts = min(config.items or stream.get("train", 0), stream.get("train", 0))
     written = 2 * prompts * config.max_new_tokens
     flops = 2.0 * (context.figures[config.model].get("parameters") or 0) * written
+    (costs,) = cost.forecast(
+        [config.judge],
+        asking(find(context.settings.language)).wording,
+        prompts=prompts,
+        prompt_bytes=prompts * stream.get("bytes", 0) / max(1, stream.get("train", 0)),
+        models=2,
+        answer_tokens=config.max_new_tokens,
+        mode=[cost.PAIRWISE],
+    )
     own = {"train": prompts, "held_out": config.held_out, "language": context.settings.language}
     own["bytes"] = round(written * BYTES_A_TOKEN)
     streams = given.figures["streams"]
     return replace(
         given,
-        reads=f"a model, {prompts:,} prompts, {2 * prompts:,} questions to {config.judge.model}",
+        reads=f"a model, {prompts:,} prompts; {costs}",
         tokens=written,
         flops=flops,
         seconds=30 + flops / 2e10 + prompts,
@@ -105,6 +122,7 @@ def run(job: Job) -> dict[str, Any]:
         asking(language),
         language=language.tag,
         seed=job.settings.seed,
+        max_failed_share=config.max_failed_share,
         progress=job.progress,
     )
     source = RecordSource(path=str((folder / on_policy.PAIRS).resolve()), form="preference", name="on_policy")
@@ -122,4 +140,5 @@ STAGE = Stage(
     check=check,
     outside=outside,
     forecast=forecast,
+    no_effect=frozenset({"max_failed_share"}),
 )

@@ -24,10 +24,10 @@ def forecast(context: Check) -> Forecast:
     return Forecast(
         reads=f"{text / 1e6:.1f} MB of text",
         writes="token shards",
-        tokens=tokens,
+        tokens=tokens or None,
         memory_bytes=5e8,
-        disk_bytes=4 * tokens,
-        seconds=2 + text / 3e6,
+        disk_bytes=4 * tokens or None,
+        seconds=2 + text / 3e6 if text else None,
         figures={
             "tokens": tokens,
             "text_bytes": text,

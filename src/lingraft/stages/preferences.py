@@ -34,6 +34,7 @@ STAGE = Stage(
     makes=("preferences",),
     run=run,
     uses=("language", "replay", "seed"),
+    no_effect=frozenset({"max_bad_share"}),
     check=check_records,
     outside=outside_of_records,
     forecast=forecast_records,

@@ -11,13 +11,15 @@ from lingraft.core import launch, machine
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
-from .base import describe, model_config, origin
-from .training_keys import WITHOUT_EFFECT, Alarm, Cut, Training, check_training, settings_of
+from .base import model_config
+from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, check_training, made, settings_of
 
 MOST_PASSES = 4
+BYTES_PER_TOKEN = 3.0
+"""Before any text has been seen."""
 
 
-class Pretrain(Training):
+class Pretrain(PackedTraining):
     """How long, on which mix, and how fast the weights move."""
 
     kind: Literal["pretrain"] = "pretrain"
@@ -189,18 +191,20 @@ def forecast(context: Check) -> Forecast:
         reads="model, token shards",
         writes="a model folder",
         tokens=tokens,
-        flops=found.flops_per_token * tokens,
+        flops=None if tokens is None else found.flops_per_token * tokens,
         memory_bytes=found.device_bytes,
         disk_bytes=found.disk_bytes,
-        seconds=None if found.tokens_per_second is None else found.start_seconds + tokens / found.tokens_per_second,
+        seconds=None
+        if tokens is None or found.tokens_per_second is None
+        else found.start_seconds + tokens / found.tokens_per_second,
         figures=model,
         training=demand,
         warnings=_warnings(config, data, tokens),
     )
 
 
-def _warnings(config: Pretrain, data: Mapping[str, Any], tokens: float) -> tuple[str, ...]:
-    shown_bytes = tokens * data["text_bytes"] / max(1, data["tokens"])
+def _warnings(config: Pretrain, data: Mapping[str, Any], tokens: float | None) -> tuple[str, ...]:
+    shown_bytes = (tokens or 0) * data["text_bytes"] / max(1, data["tokens"])
     passes = {
         stream: share * shown_bytes / data["streams"][stream]["text_bytes"]
         for stream, share in config.mix.items()
@@ -214,13 +218,15 @@ def _warnings(config: Pretrain, data: Mapping[str, Any], tokens: float) -> tuple
     )
 
 
-def _tokens(config: Pretrain, data: Mapping[str, Any]) -> float:
-    """Those that are shown, whole batches of them."""
-    bytes_per_token = data["text_bytes"] / max(1, data["tokens"])
+def _tokens(config: Pretrain, data: Mapping[str, Any]) -> float | None:
+    """Those that are shown, whole batches of them; None for passes over a text whose size is not known."""
+    bytes_per_token = data["text_bytes"] / data["tokens"] if data["tokens"] else BYTES_PER_TOKEN
     if config.budget_tokens is not None:
         tokens = config.budget_tokens
     elif config.budget_bytes is not None:
         tokens = config.budget_bytes / bytes_per_token
+    elif not data["streams"]["target"]["text_bytes"]:
+        return None
     else:
         target_tokens = data["streams"]["target"]["text_bytes"] / bytes_per_token
         tokens = config.epochs * target_tokens / (config.mix["target"] / sum(config.mix.values()))
@@ -258,9 +264,7 @@ def run(job: Job) -> dict[str, Any]:
         trust_remote_code=model.figures["trust_remote_code"],
         progress=job.progress,
     )
-    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
-        return {}
-    return {**origin(model.figures), **describe(job.folder), **figures}
+    return made(job, figures)
 
 
 STAGE = Stage(

@@ -1,15 +1,23 @@
 """report: one page that shows the whole run with its evidence, and the same figures as JSON."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from lingraft.core.errors import RecipeError
 from lingraft.core.recipe import BASE
-from lingraft.core.stage import ANYTHING, Check, Forecast, Job, Needs, Stage, StageConfig
+from lingraft.core.stage import ANYTHING, Check, Forecast, Input, Job, Needs, Stage, StageConfig
 
-SECTIONS = {"evaluate": "evaluation", "judge": "judgement", "analyze": "analysis"}
+SECTIONS = {"evaluate": "evaluation", "analyze": "analysis"}
 """Where a section of the page is not called by the kind of its stage."""
+
+TRAININGS = ("pretrain", "sft", "dpo")
+RECORDS = ("conversations", "preferences", "translate", "translate_preferences", "on_policy")
+"""Of these kinds there may be several steps, and all of them stand on the page."""
+
+SAMPLES, SAMPLE_CHARACTERS = 6, 1200
+"""Prompts whose answers stand side by side, and how much of a text."""
 
 BASE_FIGURES = ("model", "parameters", "vocabulary", "dtype", "from_scratch")
 
@@ -44,14 +52,25 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def collect(job: Job) -> dict[str, Any]:
-    """Everything the page shows, as plain JSON."""
+    """Everything the page shows, as plain JSON.
+
+    `run`, and `steps` in their order. Of kinds that may have several steps a list, one entry a step, in the order of
+    the run, each with its `name` and `figures`: `training` (pretrain, sft, dpo: `kind`, `train`, `from`, the step
+    whose model was trained, `curve`, `held_out_curve`), `records` (conversations, preferences and their translations:
+    `kind`), `judgements` (judge: `samples`, some prompts with their answers). Of every other kind the figures alone,
+    under its name or that of SECTIONS.
+    """
     from lingraft.corpus import find
 
     inputs = {name: job.inputs[name] for name in job.config.steps}
     found: dict[str, Any] = {}
     for name, step in inputs.items():
-        if step.kind == "pretrain":
-            found.setdefault("training", []).append(_training(name, step.figures))
+        if step.kind in TRAININGS:
+            found.setdefault("training", []).append(_training(name, step, inputs))
+        elif step.kind in RECORDS:
+            found.setdefault("records", []).append({"name": name, "kind": step.kind, "figures": step.figures})
+        elif step.kind == "judge":
+            found.setdefault("judgements", []).append(_judgement(name, step))
         elif step.kind != "base":
             found[SECTIONS.get(step.kind, step.kind)] = step.figures
     base = inputs[BASE].figures
@@ -80,10 +99,20 @@ def collect(job: Job) -> dict[str, Any]:
     }
 
 
-def _training(name: str, figures: Any) -> dict[str, Any]:
-    curves = {key: figures[key] for key in ("curve", "held_out_curve")}
-    rest = {key: value for key, value in figures.items() if key not in curves}
-    return {"name": name, "train": figures["train"], "figures": rest, **curves}
+def _training(name: str, step: Input, steps: Mapping[str, Input]) -> dict[str, Any]:
+    curves = {key: step.figures[key] for key in ("curve", "held_out_curve")}
+    rest = {key: value for key, value in step.figures.items() if key not in curves}
+    # An artifact may have been made by another recipe, in which the steps had other names.
+    trained = step.manifest["inputs"].get(step.manifest["config"].get("model"))
+    begun = next((other for other, found in steps.items() if found.fingerprint == trained), None)
+    return {"name": name, "kind": step.kind, "train": step.figures["train"], "from": begun, "figures": rest, **curves}
+
+
+def _judgement(name: str, step: Input) -> dict[str, Any]:
+    from lingraft.judge.answers import samples
+
+    shown = samples(step.folder, SAMPLES, SAMPLE_CHARACTERS)
+    return {"name": name, "figures": step.figures, "samples": shown}
 
 
 def _language(language: Any) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """What the stages have in common that read a target and a replay stream from outside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lingraft.core.errors import RecipeError
+from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.hub import commit
 from lingraft.core.outside import RecordSource, Source
 from lingraft.core.stage import Check, Forecast, Job, Needs, StageConfig
@@ -14,27 +14,65 @@ from lingraft.core.stage import Check, Forecast, Job, Needs, StageConfig
 Files = Callable[[Source, Path], Sequence[Path]]
 
 
+STREAMS = ("target", "replay")
+NOT_HERE = "not here"
+
+
+def files_here(context: Check, source: Source, files: Files) -> list[Path]:
+    """The files of a source; none of a data set on the hub.
+
+    To plan for other devices than those here, the texts need not be here either.
+    """
+    try:
+        return list(files(source, context.recipe.folder))
+    except InputError:
+        if context.target is None:
+            raise
+        return []
+
+
 def identities(context: Check, files: Files) -> dict[str, str]:
     """The content of every file of both streams; the revision of a data set on the hub."""
     found = {}
-    for stream in ("target", "replay"):
+    for stream in STREAMS:
         for index, source in enumerate(getattr(context.config, stream)):
-            paths = files(source, context.recipe.folder)
+            paths = files_here(context, source, files)
             key = "path" if source.path is not None else "dataset"
             identity = " ".join(f"{path.name}:{context.content_hash(path)}" for path in paths)
-            if not paths:
-                identity = f"{source.dataset}@{commit(str(source.dataset), source.revision, 'dataset')}"
-            found[f"{stream}.{index}.{key}"] = identity
+            found[f"{stream}.{index}.{key}"] = identity or _identity_elsewhere(context, source)
     return found
 
 
-def num_bytes(context: Check, files: Files) -> dict[str, float]:
-    """Of the text of each stream; compressed text is taken to be 2.7 times as long as its file."""
-    sizes = {}
-    for stream in ("target", "replay"):
-        paths = [p for source in getattr(context.config, stream) for p in files(source, context.recipe.folder)]
-        sizes[stream] = sum(p.stat().st_size * (2.7 if p.suffix in (".gz", ".zst") else 1) for p in paths)
+def _identity_elsewhere(context: Check, source: Source) -> str:
+    if source.dataset is None:
+        return NOT_HERE
+    try:
+        return f"{source.dataset}@{commit(source.dataset, source.revision, 'dataset')}"
+    except InputError:
+        if context.target is None:
+            raise
+        return NOT_HERE
+
+
+def num_bytes(context: Check, files: Files) -> dict[str, float | None]:
+    """Of the text of each stream that has sources; None where one of them is not here.
+
+    Compressed text is taken to be 2.7 times as long as its file.
+    """
+    sizes: dict[str, float | None] = {}
+    for stream in STREAMS:
+        found = [files_here(context, source, files) for source in getattr(context.config, stream)]
+        size = sum(p.stat().st_size * (2.7 if p.suffix in (".gz", ".zst") else 1) for paths in found for p in paths)
+        if found:
+            sizes[stream] = size if all(found) else None
     return sizes
+
+
+def told_sources(context: Check, sizes: Mapping[str, float | None]) -> str:
+    """How many sources are read, and which streams' size is not known before."""
+    told = f"{sum(len(getattr(context.config, stream)) for stream in STREAMS)} sources"
+    unknown = " and ".join(stream for stream, size in sizes.items() if size is None)
+    return f"{told}, {unknown} of unknown size" if unknown else told
 
 
 def check_languages(context: Check) -> None:
@@ -55,7 +93,12 @@ def check_languages(context: Check) -> None:
 class Records(StageConfig):
     """Which records, what is checked of them, and how much of them is held out."""
 
-    target: list[RecordSource] = Field(min_length=1, description="In the language to graft.")
+    without_sources: ClassVar[bool] = False
+    """Whether the stage has records of its own."""
+
+    target: list[RecordSource] = Field(
+        [], description="In the language to graft; none where a later stage translates those of replay."
+    )
     replay: list[RecordSource] = Field([], description="In the language to keep.")
     corpus: Annotated[str | None, Needs("text", optional=True)] = Field(
         None, description="Its texts teach the words that two languages of one script are told apart by."
@@ -66,6 +109,12 @@ class Records(StageConfig):
     )
     max_record_bytes: int = Field(1_000_000, ge=1, description="A longer record is a bad one.")
     max_bad_share: float = Field(0.1, ge=0, le=1, description="Share of bad records above which the stage stops.")
+
+    @model_validator(mode="after")
+    def _something_to_read(self) -> Self:
+        if not (self.target or self.replay or self.without_sources):
+            raise ValueError("give sources of target, of replay, or of both")
+        return self
 
 
 def check_records(context: Check) -> None:
@@ -78,7 +127,7 @@ def check_records(context: Check) -> None:
     check_languages(context)
     for stream in ("target", "replay"):
         for index, source in enumerate(getattr(context.config, stream)):
-            files_of(source, context.recipe.folder)
+            files_here(context, source, files_of)
             if source.language is not None:
                 find(source.language)
             if source.form not in ("auto", *FORMS):
@@ -105,10 +154,8 @@ def forecast_records(context: Check) -> Forecast:
     languages = {"target": context.settings.language, "replay": context.settings.replay}
     streams = {}
     for name, size in sizes.items():
-        if not getattr(config, name):
-            continue
-        records = size / 1500
-        train = max(0, records - config.held_out)
+        # A file that is here has something to train on, however short its records may be.
+        train = max(1, size / 1500 - config.held_out) if size else 0
         if name == "target" and config.size is not None:
             train = min(train, config.size)
         streams[name] = {
@@ -118,13 +165,14 @@ def forecast_records(context: Check) -> Forecast:
             "answers": round(train),
             "language": languages[name],
         }
-    total = sum(sizes.values())
+    total = sum(size or 0 for size in sizes.values())
+    known = None not in sizes.values()
     return Forecast(
-        reads=f"{len(config.target) + len(config.replay)} sources",
+        reads=told_sources(context, sizes),
         writes="jsonl",
-        memory_bytes=6e8 + 3 * total,
-        disk_bytes=1.2 * total,
-        seconds=(20 if config.corpus else 2) + total / 5e5,
+        memory_bytes=6e8 + 3 * total if known else None,
+        disk_bytes=1.2 * total if known else None,
+        seconds=(20 if config.corpus else 2) + total / 5e5 if known else None,
         figures={"streams": streams},
     )
 

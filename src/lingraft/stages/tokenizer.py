@@ -75,7 +75,7 @@ def forecast(context: Check) -> Forecast:
         writes="tokenizer.json",
         memory_bytes=6e8 + 20 * text,
         disk_bytes=20e6,
-        seconds=5 + text / 4e6,
+        seconds=5 + text / 4e6 if text else None,
         figures={"new_tokens": context.config.new_tokens, "new_size": vocabulary + context.config.new_tokens},
     )
 

@@ -6,9 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lingraft.core import machine
+from lingraft.core import launch, machine
+from lingraft.core.devices import expected_share
 from lingraft.core.errors import RecipeError
-from lingraft.core.stage import Check, StageConfig
+from lingraft.core.stage import Check, Job, StageConfig
+
+from .base import describe, origin
 
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
 
@@ -105,11 +108,6 @@ class Training(StageConfig):
     neftune_alpha: float | None = Field(
         None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
     )
-    attention: Literal["sdpa", "eager"] | None = Field(
-        None,
-        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
-        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
-    )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
     track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
@@ -118,7 +116,30 @@ class Training(StageConfig):
     energy: Power = Field(Power(), description="How energy is counted and priced, where codecarbon is installed.")
 
 
+class PackedTraining(Training):
+    """A training on rows that hold several documents or conversations, which do not see each other."""
+
+    attention: Literal["sdpa", "eager"] | None = Field(
+        None,
+        description="By default on a GPU the kernel for documents of varied length, where it gives what `sdpa` gives; "
+        "`eager` is quicker for small models that are compiled for a processor, and takes more memory.",
+    )
+
+
 WITHOUT_EFFECT = frozenset({"checkpoint_minutes", "track", "energy"})
+
+
+PROCESSOR_FLOPS = 2e10
+"""That a fine-tuning reaches a second on a processor."""
+
+
+def expected_seconds(context: Check, flops: float, parameters: float) -> float:
+    """Of a fine-tuning: on the devices that it is planned for, else on a processor."""
+    target = context.target
+    if target is None:
+        return flops / PROCESSOR_FLOPS
+    device = target.device
+    return flops / (expected_share(device, parameters) * device.flops_per_second * target.num_devices)
 
 
 def check_training(context: Check) -> None:
@@ -182,3 +203,10 @@ def _packages(config: Training) -> Iterator[tuple[str, str, str, str]]:
     for name in config.track:
         if name != "tensorboard":
             yield "track", name, name, "track"
+
+
+def made(job: Job, figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a step that has trained its model, and of the model that came about."""
+    if launch.rank() > 0:  # the first process writes the folder, and may be done with it by now
+        return {}
+    return {**origin(job.inputs[job.config.model].figures), **describe(job.folder), **figures}

@@ -3,10 +3,12 @@
 N rows, S tokens of a row.
 """
 
-import json
+import hashlib
+import inspect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel
 from trl import pack_dataset
 
-from lingraft.conversations.record import Conversation, record
+from lingraft.conversations.record import Conversation
 from lingraft.conversations.template import Template
 from lingraft.conversations.tokens import LeftOut, Tokenized, tokenize
 from lingraft.core.errors import InputError
@@ -24,7 +26,8 @@ from lingraft.evaluate.bits import Bits, Window
 
 from .loss import IGNORED
 
-STREAMS = ("target", "replay")
+TOLERANCE = 0.05
+"""Of the logits, between two orders of summation in bfloat16; what sees another text differs by its half and more."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,6 @@ class Sequences:
     """How many conversations are not there, by reason."""
     shortened: int
     """How many lost exchanges at their end, to fit."""
-
-
-def read(folder: Path, stream: str, part: str) -> list[Conversation]:
-    """The records of `part` (`train` or `held_out`) of a stream in an artifact of conversations; none without it."""
-    path = folder / (f"{stream}.jsonl" if part == "train" else f"{stream}.{part}.jsonl")
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as lines:
-        return [record(json.loads(line)) for line in lines]
 
 
 def sequences(records: Sequence[Conversation], template: Template, most_tokens: int, system: str) -> Sequences:
@@ -74,10 +68,30 @@ class Rows:
     answer_tokens_N: np.ndarray
 
 
-def pack(stream: Sequences, row_tokens: int, pad_id: int) -> Rows:
+def keeps_apart(model: PreTrainedModel, streams: Iterable[Sequences]) -> bool:
+    """Whether sequences of one row do not see each other, tried on two: models that do not go by positions let them."""
+    two = list(islice((sequence for stream in streams for of in stream.of for sequence in of), 2))
+    if len(two) < 2:
+        return True
+    ids, positions = ([*parts[0], *parts[1]] for parts in ([s.ids for s in two], [range(len(s.ids)) for s in two]))
+    if "position_ids" not in inspect.signature(model.forward).parameters:
+        return False
+    with torch.no_grad():
+        row, alone = (
+            model(
+                input_ids=torch.tensor([list(tokens)], device=model.device),
+                position_ids=torch.tensor([list(places)], device=model.device),
+                use_cache=False,
+            ).logits[0, -len(two[1].ids) :]
+            for tokens, places in ((ids, positions), (two[1].ids, range(len(two[1].ids))))
+        )
+    return bool((row - alone).float().norm() <= TOLERANCE * alone.float().norm())
+
+
+def pack(stream: Sequences, row_tokens: int, pad_id: int, *, together: bool = True) -> Rows:
     """Whole sequences in rows of `row_tokens`, best fit first (TRL's `bfd`); each keeps to itself by its positions.
 
-    A place is labeled where its token is one that the assistant says.
+    A place is labeled where its token is one that the assistant says. Where not `together` a row holds one sequence.
     """
     whole = [sequence for of in stream.of for sequence in of]
     if not whole:
@@ -92,7 +106,10 @@ def pack(stream: Sequences, row_tokens: int, pad_id: int) -> Rows:
             "sequence": [[number] * len(sequence.ids) for number, sequence in enumerate(whole)],
         }
     )
-    packed = pack_dataset(table, row_tokens, "bfd", {"load_from_cache_file": False, "keep_in_memory": True})
+    if together:
+        packed = pack_dataset(table, row_tokens, "bfd", {"load_from_cache_file": False, "keep_in_memory": True})
+    else:
+        packed = table.add_column("seq_lengths", [[len(sequence.ids)] for sequence in whole])
     size = (len(packed), row_tokens)
     ids_NS, labels_NS, positions_NS = np.full(size, pad_id), np.full(size, IGNORED), np.zeros(size, dtype=np.int64)
     answer_bytes, tokens = np.zeros(size[0], dtype=np.int64), np.zeros(size[0], dtype=np.int64)
@@ -105,16 +122,31 @@ def pack(stream: Sequences, row_tokens: int, pad_id: int) -> Rows:
     return Rows(ids_NS, labels_NS, positions_NS, answer_bytes, tokens, (labels_NS != IGNORED).sum(axis=1))
 
 
-def dataset(streams: Sequence[Rows], order: np.ndarray) -> Dataset:
-    """The rows of all streams in the order of a training: (stream, row) by place."""
+def dataset(streams: Sequence[Rows], order: np.ndarray, *, together: bool = True) -> Dataset:
+    """The rows of all streams in the order of a training: (stream, row) by place.
+
+    Where not `together` a mask of what is no padding stands for the positions, which some models do not take.
+    """
     first = np.cumsum([0, *(len(rows.ids_NS) for rows in streams)])
     columns = {
         "input_ids": np.concatenate([rows.ids_NS for rows in streams]).astype(np.int32),
         "labels": np.concatenate([rows.labels_NS for rows in streams]).astype(np.int32),
-        "position_ids": np.concatenate([rows.positions_NS for rows in streams]).astype(np.int32),
     }
+    if together:
+        columns["position_ids"] = np.concatenate([rows.positions_NS for rows in streams]).astype(np.int32)
+    else:
+        tokens_N1 = np.concatenate([rows.tokens_N for rows in streams])[:, None]
+        columns["attention_mask"] = (np.arange(columns["labels"].shape[1]) < tokens_N1).astype(np.int32)
     table = Dataset.from_dict({name: list(values) for name, values in columns.items()}).with_format("numpy")
     return table.select([int(first[stream] + row) for stream, row in order])
+
+
+def digest(streams: Iterable[Rows]) -> str:
+    """Of all rows and of what counts in them."""
+    found = hashlib.sha256()
+    for rows in streams:
+        found.update(rows.ids_NS.tobytes() + rows.labels_NS.tobytes())
+    return found.hexdigest()
 
 
 def collate(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:

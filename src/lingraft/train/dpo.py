@@ -1,32 +1,23 @@
 """Training on preferences with TRL: of two answers the one that people prefer becomes likelier."""
 
-import math
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers.trainer_utils import set_seed
 
-from lingraft.conversations import template as templates
-from lingraft.conversations.template import Template
+from lingraft.conversations import record
 from lingraft.core import launch
 from lingraft.core.errors import InputError
 from lingraft.core.progress import SILENT, Progress
-from lingraft.tokenizer import family
 
-from . import course, hardware, loading, mix, pairs
-from .callbacks import HeldOut, Meter, Proof
-from .guards import LossGuard
+from . import course, mix, pairs
 from .margins import Margins, compared, length_bias
 from .pairs import Judged, Pair
 from .preference_trainers import LOSSES, Loss
-from .processes import is_first, wait
 from .settings import DpoSettings
-from .trainable import Trainable
+from .tuning import STREAMS, Shown, Tuning, in_evaluation
 
-STREAMS = ("target", "replay")
 LOGGED = {
     "rewards/accuracies": "accuracy",
     "rewards/margins": "margin",
@@ -56,26 +47,20 @@ def dpo(
     Held-out pairs are judged before and after, with intervals from resampling pairs. A stopped training goes on from
     its newest whole checkpoint.
     """
-    course.check_one_gpu()
-    course.check_not_sharded("dpo")
+    tuning = Tuning("dpo", model, folder, settings, template, template_folder, new_ids, trust_remote_code)
     loss = LOSSES[settings.loss]
-    tokenizer = family.open(model)
-    name, text = templates.named(tokenizer, template, template_folder)
-    used = Template(tokenizer, text)
-    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    tokenizer.pad_token_id = pad_id
 
     def streams_of(part: str, wanted: Sequence[str]) -> dict[str, pairs.Stream]:
-        return {
-            stream: pairs.stream(pairs.read(preferences, stream, part), used, settings.sequence_tokens, settings.system)
-            for stream in wanted
-        }
+        records = {stream: record.read(preferences, stream, part) for stream in wanted}
+        most, system = settings.sequence_tokens, settings.system
+        return {stream: pairs.stream(found, tuning.used, most, system) for stream, found in records.items()}
 
     training = streams_of("train", [stream for stream in STREAMS if settings.mix.get(stream)])
     rows = {stream: _rows(found, loss, stream, settings, preferences) for stream, found in training.items()}
-    held_out = {stream: found.pairs for stream, found in streams_of("held_out", STREAMS).items() if found.pairs}
+    kept_out = streams_of("held_out", STREAMS)
+    held_out = {stream: found.pairs for stream, found in kept_out.items() if found.pairs}
     streams = list(training)
-    micro = _micro(settings, launch.num_processes())
+    micro = _micro(settings, loss, launch.num_processes())
     order = mix.order(
         {stream: np.array([row.bytes for row in found]) for stream, found in rows.items()},
         {stream: settings.mix[stream] for stream in streams},
@@ -88,11 +73,10 @@ def dpo(
     first = np.cumsum([0, *(len(rows[stream]) for stream in streams)])
     places = [int(first[stream] + row) for stream, row in order]
     shown = [all_rows[place] for place in places]
-    steps = len(shown) // settings.batch_pairs
     arguments = course.arguments(
         settings,
         folder,
-        steps=steps,
+        steps=len(shown) // settings.batch_pairs,
         micro=micro,
         batch=settings.batch_pairs,
         kind=loss.config,
@@ -103,86 +87,40 @@ def dpo(
         **loss.options,
         **settings.options,
     )
-    set_seed(settings.seed)
-    trained, dtype = loading.load(model, settings, trust_remote_code)
-    own = course.own_ways(trained)
+    tuning.load()
 
-    def measure(model: Any) -> dict[str, np.ndarray]:
-        was_training = model.training
-        model.eval()
-        asked = pairs.Reference(model, len(tokenizer), pad_id, autocast=False)
-        found = {stream: asked.of_pairs(of) for stream, of in held_out.items()}
-        model.train(was_training)
-        return found
+    def reference_of(of: Any, *, autocast: bool) -> pairs.Reference:
+        return pairs.Reference(of, len(tuning.tokenizer), tuning.pad_id, autocast)
 
-    before = pairs.Reference(trained.eval(), len(tokenizer), pad_id, autocast=settings.precision == "bf16")
-    data = pairs.table(all_rows, places, micro, before if loss.reference else None)
-    reference = measure(trained)
+    def measure(of: Any) -> dict[str, np.ndarray]:
+        asked = reference_of(of, autocast=False)
+        return {stream: asked.of_pairs(found) for stream, found in held_out.items()}
 
-    def accuracies(model: Any) -> dict[str, float]:
+    before = reference_of(tuning.loaded, autocast=settings.precision == "bf16")
+    data = pairs.table(all_rows, places, micro, settings.sequence_tokens, before if loss.reference else None)
+    reference = measure(tuning.loaded)
+
+    def accuracies(of: Any) -> dict[str, float]:
         return {
             stream: Margins(held_out[stream], found, reference[stream], settings.beta).accuracy()
-            for stream, found in measure(model).items()
+            for stream, found in measure(of).items()
         }
 
-    trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
-    # A loss that nears 0 leaps by what is nothing.
-    guard = LossGuard(trainable, progress, leaps=False)
-    meter = Meter(
-        np.array([row.bytes for row in shown]), settings.batch_pairs, np.array([row.tokens for row in shown]), progress
+    tuning.train(
+        loss.trainer,
+        arguments,
+        data,
+        Shown(*(np.array([getattr(row, what) for row in shown]) for what in ("bytes", "tokens"))),
+        digest=pairs.digest(all_rows),
+        measure=accuracies,
+        leaps=False,  # a loss that nears 0 leaps by what is nothing
+        progress=progress,
     )
-    way = course.Course(folder, settings, arguments)
-    identity: dict[str, Any] = {}
-    trainer = loss.trainer(
-        trainable,
-        settings,
-        guard,
-        identity,
-        None,
-        args=arguments,
-        train_dataset=data,
-        processing_class=tokenizer,
-        callbacks=way.callbacks(
-            meter,
-            HeldOut(accuracies, settings.curve_points, meter),
-            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
-        ),
-    )
-    trainable.in_float32()
-    identity |= {
-        **course.identity(settings, trainable.begin(), new_ids),
-        "the template": text,
-        "the preferences": sha256(repr(rows).encode()).hexdigest(),
-    }
-    meter.trainer = trainer
-    wait()
-    taken = way.run(trainer, identity, progress, total=sum(row.tokens for row in shown), unit="tokens")
-    after = measure(trained)
-    proof, moved = trainable.proof(), trainable.figures()
-    course.restore(trained, own)
-    if settings.train == "qlora":
-        trainable = course.plain(trainable, model, settings, new_ids, trust_remote_code)
-    if trainable is not None:
-        trainable.finish()
-        if is_first():
-            course.end_with(trainable.model, used.end_ids)
-            loading.save(trainable.model, dtype, model, folder)
-            templates.put(folder, text)
-    outline = loading.outline(model, dtype, trust_remote_code)
-    tokens = meter.position(taken)["tokens"]
-    flops = course.training_flops(outline, tokens, moved["trainable_share"])
+    after = in_evaluation(tuning.loaded, measure)
     return {
-        "train": settings.train,
+        **tuning.finish(),
         "loss": settings.loss,
         "beta": settings.beta,
-        "processes": launch.num_processes(),
-        "parameters": sum(p.numel() for p in outline.parameters()),
-        **moved,
-        "proof": proof,
-        "template": {"name": name, "takes_system": used.takes_system, "end_ids": used.end_ids},
-        "steps": taken,
-        "tokens": tokens,
-        "bytes": meter.position(taken)["bytes"],
         "streams": {
             stream: {
                 "pairs": len(found.pairs),
@@ -196,6 +134,8 @@ def dpo(
         },
         "held_out": {
             stream: {
+                "left_out": dict(kept_out[stream].left_out),
+                "single_answers_not_measured": len(kept_out[stream].judged),
                 **compared(
                     Margins(of, reference[stream], reference[stream], settings.beta),
                     Margins(of, after[stream], reference[stream], settings.beta),
@@ -205,13 +145,8 @@ def dpo(
             }
             for stream, of in held_out.items()
         },
-        "steps_left_out": guard.left_out,
-        "flops": flops,
-        **meter.figures(),
-        **hardware.utilization(flops, meter.figures()["seconds"], launch.num_processes(), settings.precision),
-        "energy": way.energy(),
-        "curve": _curve(trainer.state.log_history),
-        "held_out_curve": meter.held_out_curve("accuracy"),
+        "curve": _curve(tuning.trainer.state.log_history),
+        "held_out_curve": tuning.meter.held_out_curve("accuracy"),
     }
 
 
@@ -235,7 +170,7 @@ def _rows(stream: pairs.Stream, loss: Loss, name: str, settings: DpoSettings, fo
     )
 
 
-def _micro(settings: DpoSettings, num_processes: int) -> int:
+def _micro(settings: DpoSettings, loss: Loss, num_processes: int) -> int:
     """Pairs at once in the memory of one process."""
     micro = settings.micro_batch_sequences or max(1, settings.batch_pairs // num_processes)
     if settings.batch_pairs % (micro * num_processes):
@@ -243,6 +178,12 @@ def _micro(settings: DpoSettings, num_processes: int) -> int:
             f"a batch of {settings.batch_pairs} pairs is not made of whole micro-batches: {micro} pairs "
             f"in each of {num_processes} processes.",
             remedy=f"Set batch_pairs to a multiple of {micro * num_processes}.",
+        )
+    if loss.apart and micro < 2:
+        raise InputError(
+            f"{settings.loss} compares the answers that a process has in memory at once, and there is one alone.",
+            remedy=f"Set batch_pairs to a multiple of {2 * num_processes}, and micro_batch_sequences, if at all, to 2 "
+            "or more.",
         )
     return micro
 

@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from lingraft.core import launch
 from lingraft.core.errors import InputError
 from lingraft.tokenizer import family
 
-from . import quantize
+from . import processes, quantize
 from .settings import Optimization
 
 
@@ -32,7 +33,8 @@ def load(folder: Path, settings: Optimization, trust_remote_code: bool, whole: b
     else:
         model = outline(folder, dtype, trust_remote_code)
     _check_positions(model, settings, folder)
-    return model, stored
+    # What is tried and measured before the first step runs where the training will; parts of it are divided there.
+    return model if launch.sharded() else model.to(processes.device()), stored
 
 
 def outline(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> Any:
@@ -54,7 +56,7 @@ def _check_positions(model: Any, settings: Optimization, folder: Path) -> None:
         raise InputError(
             f"sequences of {settings.sequence_tokens} tokens are longer than the {longest} positions of the model.",
             where=folder,
-            remedy=f"Set sequence_tokens of the pack stage to {longest} or less.",
+            remedy=f"Set sequence_tokens (for pretrain that of the pack stage) to {longest} or less.",
         )
 
 

@@ -3,11 +3,11 @@
 The columns are those of TRL's trainers: prompt, chosen and rejected as ids.
 """
 
-import json
+import hashlib
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel
 
 from lingraft.ask.message import ASSISTANT, Message
-from lingraft.conversations.record import Preference, Verdict, record
+from lingraft.conversations.record import Preference, Verdict
 from lingraft.conversations.template import Template
 from lingraft.conversations.tokens import LeftOut, Tokenized, tokenize
 from lingraft.evaluate import bits
@@ -71,15 +71,6 @@ class Stream:
         return [*_apart(self.pairs), *self.judged] if apart else self.pairs
 
 
-def read(folder: Path, stream: str, part: str) -> list[Preference | Verdict]:
-    """The records of `part` (`train` or `held_out`) of a stream in an artifact of preferences; none without it."""
-    path = folder / (f"{stream}.jsonl" if part == "train" else f"{stream}.{part}.jsonl")
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as lines:
-        return [record(json.loads(line)) for line in lines]
-
-
 def stream(records: Sequence[Preference | Verdict], template: Template, most_tokens: int, system: str) -> Stream:
     """The records as tokens; those of which an answer does not fit in `most_tokens` are left out."""
     pairs, judged, left_out = [], [], Counter()
@@ -132,23 +123,27 @@ class Reference:
         return self.logprobs(asked).reshape(-1, 2)
 
 
-def table(rows: Sequence[Pair | Judged], order: Sequence[int], at_once: int, reference: Reference | None) -> Dataset:
+def table(
+    rows: Sequence[Pair | Judged], order: Sequence[int], at_once: int, most_tokens: int, reference: Reference | None
+) -> Dataset:
     """The rows in an order, in the columns of TRL's trainers, with what the reference says of each.
 
     Of answers judged one by one, `at_once` are in memory together: each gets the answer of another of these, by which
-    KTO estimates how far the model has moved.
+    KTO estimates how far the model has moved; what of it does not fit in `most_tokens` after the prompt is cut off.
     """
     if isinstance(rows[0], Pair):
         sides = ("prompt", "chosen", "rejected")
-        columns = {f"{side}_ids": [list(getattr(rows[row], side)) for row in order] for side in sides}
+        columns = {f"{side}_ids": [list(getattr(row, side)) for row in rows] for side in sides}
         if reference is not None:
-            before_N2 = reference.of_pairs(rows)[order]
+            before_N2 = reference.of_pairs(rows)
             columns |= {"ref_chosen_logps": before_N2[:, 0], "ref_rejected_logps": before_N2[:, 1]}
-        return Dataset.from_dict(columns)
+        return Dataset.from_dict(columns).select(order)
     shown = [rows[row] for row in order]
     others = [
-        rows[order[place - 1 if place % at_once else min(place + at_once, len(order)) - 1]].answer
-        for place in range(len(order))
+        rows[order[place - 1 if place % at_once else min(place + at_once, len(order)) - 1]].answer[
+            : most_tokens - len(row.prompt)
+        ]
+        for place, row in enumerate(shown)
     ]
     columns = {
         "prompt_ids": [list(row.prompt) for row in shown],
@@ -161,6 +156,18 @@ def table(rows: Sequence[Pair | Judged], order: Sequence[int], at_once: int, ref
         mixed = reference.logprobs([(row.prompt, other) for row, other in zip(shown, others, strict=True)])
         columns |= {"ref_logps": own, "ref_KL_logps": mixed}
     return Dataset.from_dict(columns)
+
+
+def digest(rows: Sequence[Pair | Judged]) -> str:
+    """Of all that is learned from, in its order."""
+    found = hashlib.sha256()
+    for row in rows:
+        sides = (
+            (row.prompt, row.chosen, row.rejected) if isinstance(row, Pair) else (row.prompt, row.answer, [row.good])
+        )
+        for side in sides:
+            found.update(array("i", [len(side), *side]).tobytes())
+    return found.hexdigest()
 
 
 def _pair(chosen: Tokenized, rejected: Tokenized, chosen_bytes: int, rejected_bytes: int) -> Pair:

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import TrainingArguments
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
+from .loss import IGNORED
 from .trainer import OwnTraining
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # that the two below may change is said by their pinned version
@@ -50,13 +52,20 @@ class _WithoutReference(OwnTraining):
             found |= {
                 f"{side}_input_ids": ids,
                 f"{side}_attention_mask": [1] * len(ids),
-                f"{side}_labels": [-100] * len(prompt) + ids[len(prompt) :],
+                f"{side}_labels": [IGNORED] * len(prompt) + ids[len(prompt) :],
             }
         return found
 
 
 class OddsTrainer(_WithoutReference, ORPOTrainer):
     """Trains on the chosen answers, and on the odds of chosen against rejected."""
+
+    def concatenated_forward(self, model: torch.nn.Module, batch: Mapping[str, Any]) -> tuple[Any, ...]:
+        """TRL's, with the loss of the chosen answers alone: its own counts the tokens of their prompts too."""
+        means_P, *rest = super().concatenated_forward(model, batch)
+        answer_tokens_P = (batch["chosen_labels"] != IGNORED).sum(dim=1)
+        rest[3] = -(means_P * answer_tokens_P).sum() / answer_tokens_P.sum()
+        return (means_P, *rest)
 
 
 class MarginTrainer(_WithoutReference, CPOTrainer):

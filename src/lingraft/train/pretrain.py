@@ -52,7 +52,7 @@ def pretrain(
     course.check_one_gpu()
     is_sharded = launch.sharded()
     if is_sharded:
-        _check_can_be_sharded(settings)
+        sharding.require_shardable(settings)
     batch_sequences, micro = batch(settings, launch.num_processes())
     _check_keeps_state(settings)
     kind = _kind(settings, packed)
@@ -207,14 +207,4 @@ def check_same_tokenizer(model: Path, tokenizer_sha256: str) -> None:
             "the text was packed with another tokenizer than the model's.",
             where=model,
             remedy="Put the pack stage after the stage that makes this model, or name the right one in pack.tokenizer.",
-        )
-
-
-def _check_can_be_sharded(settings: Settings) -> None:
-    what = {settings.train, settings.optimizer} & {"qlora", "adamw_8bit", "paged_adamw_8bit"}
-    if what:
-        raise InputError(
-            f"{' and '.join(sorted(what))} cannot be sharded: bitsandbytes works on whole tensors.",
-            remedy="Start the processes without --shard, each with a whole copy; or set train to lora and "
-            "optimizer to adamw.",
         )

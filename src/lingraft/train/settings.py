@@ -126,11 +126,10 @@ class Settings(Optimization):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SftSettings(Optimization):
-    """How to train on conversations; `epochs` are passes over the first stream of the mix."""
+class TuningSettings(Optimization):
+    """How to train on conversations or preferences; `epochs` are passes over the first stream of the mix."""
 
     mix: Mapping[str, float]
-    batch_tokens: int
     epochs: float
     curve_points: int
     system: str
@@ -138,14 +137,17 @@ class SftSettings(Optimization):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DpoSettings(Optimization):
-    """How to train on preferences; `epochs` are passes over the first stream of the mix."""
+class SftSettings(TuningSettings):
+    """How to train on conversations."""
 
-    mix: Mapping[str, float]
+    batch_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DpoSettings(TuningSettings):
+    """How to train on preferences."""
+
     batch_pairs: int
-    epochs: float
-    curve_points: int
-    system: str
     loss: str
     beta: float
     options: Mapping[str, float] = field(default_factory=dict)

@@ -1,35 +1,26 @@
 """Supervised fine-tuning on conversations with TRL: only what the assistant says counts."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers.trainer_utils import set_seed
 from trl import SFTConfig, SFTTrainer
 
-from lingraft.conversations import template as templates
-from lingraft.conversations.template import Template
+from lingraft.conversations import record
 from lingraft.core import launch
 from lingraft.core.progress import SILENT, Progress
 from lingraft.evaluate import bits, statistics
 from lingraft.evaluate.bits import Bits
-from lingraft.tokenizer import family
 
-from . import answers, course, hardware, loading, mix
-from .answers import STREAMS, Sequences
+from . import answers, course, mix
+from .answers import Sequences
 from .attention import Attention
-from .callbacks import HeldOut, Meter, Proof
-from .guards import LossGuard
-from .processes import is_first, wait
 from .reading import batch
 from .settings import SftSettings
-from .trainable import Trainable
 from .trainer import OwnTraining
+from .tuning import STREAMS, Shown, Tuning, in_evaluation
 
 
 class AnswerTrainer(OwnTraining, SFTTrainer):
@@ -54,40 +45,32 @@ def sft(
     `conversations.template.TEMPLATES` or a file. Held-out answers are measured in bits per byte before and after, with
     intervals from resampling conversations. A stopped training goes on from its newest whole checkpoint.
     """
-    course.check_one_gpu()
-    course.check_not_sharded("sft")
+    tuning = Tuning("sft", model, folder, settings, template, template_folder, new_ids, trust_remote_code)
     batch_rows, micro = batch(settings, launch.num_processes())
-    tokenizer = family.open(model)
-    name, text = templates.named(tokenizer, template, template_folder)
-    used = Template(tokenizer, text)
-    pad_id = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    most = settings.sequence_tokens
-    streams = [stream for stream in STREAMS if settings.mix.get(stream)]
-    training = {
-        stream: answers.sequences(answers.read(conversations, stream, "train"), used, most, settings.system)
-        for stream in streams
-    }
+    pad_id, most = tuning.pad_id, settings.sequence_tokens
+
+    def sequences(stream: str, part: str) -> Sequences:
+        return answers.sequences(record.read(conversations, stream, part), tuning.used, most, settings.system)
+
+    training = {stream: sequences(stream, "train") for stream in STREAMS if settings.mix.get(stream)}
     answers.require_some(training, settings.mix, conversations)
-    held_out = {
-        stream: answers.sequences(answers.read(conversations, stream, "held_out"), used, most, settings.system)
-        for stream in STREAMS
-    }
-    held_out = {stream: found for stream, found in held_out.items() if found.of}
-    packed = [answers.pack(training[stream], most, pad_id) for stream in streams]
+    held_out = {stream: found for stream in STREAMS if (found := sequences(stream, "held_out")).of}
+    tuning.load()
+    together = answers.keeps_apart(tuning.loaded, training.values())
+    packed = {stream: answers.pack(found, most, pad_id, together=together) for stream, found in training.items()}
     order = mix.order(
-        {stream: rows.answer_bytes_N for stream, rows in zip(streams, packed, strict=True)},
-        {stream: settings.mix[stream] for stream in streams},
+        {stream: rows.answer_bytes_N for stream, rows in packed.items()},
+        {stream: settings.mix[stream] for stream in training},
         seed=settings.seed,
         epochs=settings.epochs,
         sequence_tokens=most,
         multiple=batch_rows,
     )
-    data = answers.dataset(packed, order)
-    steps = len(order) // batch_rows
+    data = answers.dataset(list(packed.values()), order, together=together)
     arguments = course.arguments(
         settings,
         folder,
-        steps=steps,
+        steps=len(order) // batch_rows,
         micro=micro,
         batch=batch_rows,
         kind=SFTConfig,
@@ -95,71 +78,31 @@ def sft(
         remove_unused_columns=False,
         max_length=None,
     )
-    set_seed(settings.seed)
-    trained, dtype = loading.load(model, settings, trust_remote_code)
-    measure = partial(_measure, held_out, used, pad_id)
-    before = measure(trained)
-    own = course.own_ways(trained)
-    trainable = Trainable(trained, settings.train, settings.lora, settings.new_rows, new_ids)
-    attention = Attention(trained, answers.collate([data[0]]), settings)
-    guard = LossGuard(trainable, progress)
-    row_bytes, row_tokens = (_by_place(packed, order, what) for what in ("answer_bytes_N", "tokens_N"))
-    meter = Meter(row_bytes, batch_rows, row_tokens, progress)
-    way = course.Course(folder, settings, arguments)
-    identity: dict[str, Any] = {}
-    trainer = AnswerTrainer(
-        trainable,
-        settings,
-        guard,
-        identity,
-        None,
-        args=arguments,
-        train_dataset=data,
-        processing_class=tokenizer,
+
+    def measure(of: Any) -> dict[str, list[Bits]]:
+        return {name: answers.answer_bits(of, found, tuning.used, pad_id) for name, found in held_out.items()}
+
+    before = measure(tuning.loaded)
+    attention = Attention(tuning.loaded, answers.collate([data[0]]), settings)
+    tuning.train(
+        AnswerTrainer,
+        arguments,
+        data,
+        Shown(*(_by_place(packed, order, what) for what in ("answer_bytes_N", "tokens_N"))),
+        digest=answers.digest(packed.values()),
+        measure=lambda of: {stream: bits.bits_per_byte(found) for stream, found in measure(of).items()},
+        progress=progress,
         data_collator=lambda rows: attention.complete(answers.collate(rows)),
-        callbacks=way.callbacks(
-            meter,
-            HeldOut(lambda model: _bits_per_byte(measure(model)), settings.curve_points, meter),
-            Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
-        ),
     )
-    trainable.in_float32()
-    identity |= {
-        **course.identity(settings, trainable.begin(), new_ids),
-        "the template": text,
-        "the conversations": sha256(b"".join(rows.ids_NS.tobytes() for rows in packed)).hexdigest(),
-    }
-    meter.trainer = trainer
-    wait()
-    taken = way.run(trainer, identity, progress, total=int(row_tokens.sum()), unit="tokens")
-    after = measure(trained)
-    proof, moved = trainable.proof(), trainable.figures()
+    after = in_evaluation(tuning.loaded, measure)
     attention.undo()
-    course.restore(trained, own)
-    if settings.train == "qlora":
-        trainable = course.plain(trainable, model, settings, new_ids, trust_remote_code)
-    if trainable is not None:
-        trainable.finish()
-        if is_first():
-            course.end_with(trainable.model, used.end_ids)
-            loading.save(trainable.model, dtype, model, folder)
-            templates.put(folder, text)
-    outline = loading.outline(model, dtype, trust_remote_code)
-    tokens = meter.position(taken)["tokens"]
-    flops = course.training_flops(outline, taken * settings.batch_tokens, moved["trainable_share"])
-    shown = {stream: order[order[:, 0] == index, 1] for index, stream in enumerate(streams)}
+    found = tuning.finish()
+    shown = {stream: order[order[:, 0] == index, 1] for index, stream in enumerate(packed)}
     return {
-        "train": settings.train,
-        "processes": launch.num_processes(),
-        "parameters": sum(p.numel() for p in outline.parameters()),
-        **moved,
-        "proof": proof,
-        "template": {"name": name, "takes_system": used.takes_system, "end_ids": used.end_ids},
+        **found,
         "attention": attention.way,
-        "steps": taken,
-        "tokens": tokens,
-        "bytes": meter.position(taken)["bytes"],
-        "padding_share": 1 - tokens / (taken * settings.batch_tokens),
+        "packed": together,
+        "padding_share": 1 - found["tokens"] / (found["steps"] * settings.batch_tokens),
         "streams": {
             stream: {
                 "conversations": len(training[stream].of),
@@ -168,37 +111,21 @@ def sft(
                 "answer_tokens": int(rows.answer_tokens_N.sum()),
                 "tokens": int(rows.tokens_N.sum()),
                 "epochs": len(shown[stream]) / len(rows.ids_NS),
-                "share": float(rows.tokens_N[shown[stream]].sum() / tokens),
+                "share": float(rows.tokens_N[shown[stream]].sum() / found["tokens"]),
             }
-            for stream, rows in zip(streams, packed, strict=True)
+            for stream, rows in packed.items()
         },
         "held_out": {
             stream: _compared(before[stream], after[stream], held_out[stream], settings.seed) for stream in held_out
         },
-        "steps_left_out": guard.left_out,
-        "flops": flops,
-        **meter.figures(),
-        **hardware.utilization(flops, meter.figures()["seconds"], launch.num_processes(), settings.precision),
-        "energy": way.energy(),
-        "curve": meter.curve(),
-        "held_out_curve": meter.held_out_curve(),
+        "curve": tuning.meter.curve(),
+        "held_out_curve": tuning.meter.held_out_curve(),
     }
 
 
-def _by_place(packed: Sequence[answers.Rows], order: np.ndarray, what: str) -> np.ndarray:
-    return np.array([getattr(packed[stream], what)[row] for stream, row in order])
-
-
-def _measure(held_out: Mapping[str, Sequences], template: Template, pad_id: int, model: Any) -> dict[str, list[Bits]]:
-    was_training = model.training
-    model.eval()
-    found = {name: answers.answer_bits(model, stream, template, pad_id) for name, stream in held_out.items()}
-    model.train(was_training)
-    return found
-
-
-def _bits_per_byte(records: Mapping[str, Sequence[Bits]]) -> dict[str, float]:
-    return {stream: bits.bits_per_byte(found) for stream, found in records.items()}
+def _by_place(packed: Mapping[str, answers.Rows], order: np.ndarray, what: str) -> np.ndarray:
+    by_stream = [getattr(rows, what) for rows in packed.values()]
+    return np.array([by_stream[stream][row] for stream, row in order])
 
 
 def _compared(before: Sequence[Bits], after: Sequence[Bits], stream: Sequences, seed: int) -> dict[str, Any]:

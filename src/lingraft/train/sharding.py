@@ -18,6 +18,26 @@ from transformers import PreTrainedModel
 from lingraft.core.errors import InputError
 
 from .processes import device, num_processes
+from .settings import Settings
+
+WHOLE = frozenset({"qlora", "adamw_8bit", "paged_adamw_8bit"})
+"""What bitsandbytes does, on whole tensors alone."""
+
+
+def is_shardable(settings: Settings) -> bool:
+    """Whether a training can be one of a sharded model."""
+    return not {settings.train, settings.optimizer} & WHOLE
+
+
+def require_shardable(settings: Settings) -> None:
+    """Raise InputError for what cannot be sharded."""
+    if not is_shardable(settings):
+        what = " and ".join(sorted({settings.train, settings.optimizer} & WHOLE))
+        raise InputError(
+            f"{what} cannot be sharded: bitsandbytes works on whole tensors.",
+            remedy="Start the processes without --shard, each with a whole copy; or set train to lora and "
+            "optimizer to adamw.",
+        )
 
 
 def shard(model: PreTrainedModel, precision: str) -> None:

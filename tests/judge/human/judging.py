@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from lingraft.judge.human import items, questions
 from lingraft.judge.human.ballots import Ballots
+from lingraft.judge.human.connections import Connection
 from lingraft.judge.human.serve import bound
 
 STRONG, WEAK = "strong-model", "weak-model"
@@ -62,7 +63,7 @@ def begin(
 def served(app: ASGIApp, port: int = 0) -> Iterator[str]:
     """The address of a real server in a thread."""
     listening = bound("127.0.0.1", port)
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none")
+    config = uvicorn.Config(app, http=Connection, log_level="warning", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -200,6 +200,28 @@ def test_a_link_is_kept_as_its_digest_and_can_be_replaced(tmp_path: Path) -> Non
         ballots.renew("eva")
 
 
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[2J", "a\u202eb", "\ud83d"])
+def test_a_name_can_be_seen(tmp_path: Path, name: str) -> None:
+    ballots, _ = begin(tmp_path, rows(1))
+    with pytest.raises(InputError, match="is no name: it is blank or has characters that cannot be seen"):
+        ballots.invite(name)
+    assert ballots.names() == []
+
+
+def test_who_has_no_name_gets_a_free_one(tmp_path: Path) -> None:
+    ballots, _ = begin(tmp_path, rows(1))
+    assert [ballots.invite(name)[0] for name in (None, "annotator-3", None, None)] == [
+        *("annotator-1", "annotator-3", "annotator-4", "annotator-5")
+    ]
+
+
+def test_a_number_does_not_come_again(tmp_path: Path) -> None:
+    ballots, _ = begin(tmp_path, rows(1))
+    ballots.invite()
+    ballots.delete("annotator-1")
+    assert ballots.invite()[0] == "annotator-2"  # an export may name the first
+
+
 def test_what_is_deleted_is_gone_from_the_file(tmp_path: Path) -> None:
     ballots, _ = begin(tmp_path, rows(2))
     tokens = [ballots.invite(name)[1] for name in ("anna-of-warsaw", "eva")]
@@ -251,6 +273,32 @@ def test_ballots_belong_to_their_answers(tmp_path: Path) -> None:
         begin(tmp_path, rows(2), attention_share=0.2)
 
 
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path, version: int) -> None:
+    other = sqlite3.connect(tmp_path / "ballots.sqlite")
+    other.execute("CREATE TABLE t (x)")
+    other.execute(f"PRAGMA user_version = {version}")
+    other.close()
+    before = (tmp_path / "ballots.sqlite").read_bytes()
+    with pytest.raises(StoreError, match="this is no file of ballots"):
+        Ballots(tmp_path / "ballots.sqlite")
+    with pytest.raises(StoreError, match="this is no file of ballots"):
+        begin(tmp_path, rows(1))
+    assert (tmp_path / "ballots.sqlite").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"ballots.sqlite", "answers.jsonl"}
+
+
+def test_what_cannot_be_wiped_now_is_told(tmp_path: Path) -> None:
+    ballots, _ = begin(tmp_path, rows(1))
+    with ballots.database.reading() as connection:
+        connection.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(tmp_path / "ballots.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="it is deleted, but a copy stays in the log beside the file: database is"):
+        ballots.database.wipe()
+    other.close()
+
+
 def test_what_is_no_file_of_ballots_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there are no ballots here"):
         Ballots(tmp_path / "none.sqlite")
@@ -258,11 +306,16 @@ def test_what_is_no_file_of_ballots_is_told(tmp_path: Path) -> None:
     text.write_text("no database " * 100)
     with pytest.raises(StoreError, match="this is no file of ballots"):
         Ballots(text)
-    other = sqlite3.connect(tmp_path / "other.sqlite")
-    other.execute("CREATE TABLE t (x)")
-    other.close()
-    with pytest.raises(StoreError, match="the form of this file is 0, not 1"):
-        Ballots(tmp_path / "other.sqlite")
+    (tmp_path / "empty.sqlite").touch()
+    with pytest.raises(StoreError, match="this is no file of ballots"):
+        Ballots(tmp_path / "empty.sqlite")
+    (tmp_path / "of").mkdir()
+    ballots, _ = begin(tmp_path / "of", rows(1))
+    with ballots.database.transaction() as connection:
+        connection.execute("PRAGMA user_version = 2")
+    ballots.database.close()
+    with pytest.raises(StoreError, match="the form of this file is 2, not 1: another version made it"):
+        Ballots(tmp_path / "of" / "ballots.sqlite")
     (tmp_path / "ballots.sqlite").mkdir()
     with pytest.raises(StoreError, match="the ballots cannot be opened"):
         begin(tmp_path, rows(1))

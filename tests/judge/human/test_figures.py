@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -77,10 +78,48 @@ def test_ratings_have_means_and_harmlessness_apart() -> None:
     found = figures(cast)
     assert found["ratings"]["a"]["mean"]["value"] == pytest.approx((2 + 3 + 2 + 2) / 4)
     assert found["ratings"]["b"]["fluency"]["value"] == 1.0
-    assert found["ratings"]["b"]["harmlessness"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert found["ratings"]["b"]["harmlessness"] == {"value": 0.0, "low": 0.0, "high": pytest.approx(3 * 0.30850, 1e-4)}
     assert found["agreement"]["fluency"]["krippendorff_alpha"]["value"] == pytest.approx(1)
     assert found["agreement"]["accuracy"]["krippendorff_alpha"]["value"] is None  # nothing but one value was given
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(("num_items", "low"), [(1, 0.025), (3, 0.29240), (20, 0.83157)])
+def test_a_few_votes_that_are_all_alike_are_not_certain(num_items: int, low: float) -> None:
+    cast = [vote(name, item, ("a", "b"), "left") for item in range(num_items) for name in "xy"]
+    (pair,) = figures(cast)["pairs"]
+    assert pair["win_rate"] == {"value": 1.0, "low": pytest.approx(low, abs=1e-4), "high": 1.0}  # exact, of the items
+    (pair,) = figures([vote("x", item, ("b", "a"), "tie") for item in range(num_items)])["pairs"]
+    assert pair["win_rate"]["value"] == 0.5
+    assert pair["win_rate"]["high"] - 0.5 == pytest.approx(0.5 - pair["win_rate"]["low"])
+    assert pair["win_rate"]["low"] == pytest.approx(low / 2, abs=1e-4)
+
+
+def test_agreement_of_items_that_are_all_alike_has_no_ends() -> None:
+    sides = ("left", "right")
+    cast = [vote(name, item, ("a", "b"), sides[item % 2]) for item in range(4) for name in "xy"]
+    assert figures(cast)["agreement"]["krippendorff_alpha"] == {"value": 1.0, "low": None, "high": None}
+
+
+def test_agreement_is_resampled_over_items() -> None:
+    draw = random.Random(2)
+    once = []
+    for item in range(30):
+        said = [draw.choice(("tie", "both_bad")) for _ in "xy"]
+        once += [vote(name, item, ("a", "b"), choice) for name, choice in zip("xy", said, strict=True)]
+    # The same once more of two other models: six questions in three, but no more items.
+    other = [replace(cast, shown=("c", "d"), choice=cast.choice) for cast in once]
+    narrow, wide = (figures(cast)["agreement"]["krippendorff_alpha"] for cast in (once, once + other))
+    assert wide["high"] - wide["low"] > 0.85 * (narrow["high"] - narrow["low"])
+
+
+def test_answers_that_are_the_same_are_ties_of_no_voter() -> None:
+    cast = [vote("x", item, ("b", "a"), "right" if item % 3 else "left") for item in range(9)]
+    found, asked = figures(cast, alike={'["a", "b"]': 3}), figures(cast)
+    assert found["pairs"][0]["win_rate"]["value"] == pytest.approx((6 + 1.5) / 12)
+    assert asked["pairs"][0]["win_rate"]["value"] == pytest.approx(6 / 9)
+    assert (found["pairs"][0]["alike"], found["pairs"][0]["num_votes"], found["pairs"][0]["ties"]) == (3, 9, 0)
+    assert (found["position"], found["agreement"]) == (asked["position"], asked["agreement"])
 
 
 def test_attention_is_counted_and_planted_texts_are_in_no_rate() -> None:

@@ -38,6 +38,8 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
         ({"language": "klingonese"}, 'no language has the tag "klingonese"'),
         ({"id": ""}, "id: string should have at least 1 character"),
         ({"id": "\ud800"}, "id: input should be a valid string"),
+        ({"answers": {STRONG: "x \ud83d", WEAK: "y"}}, "a text has half a character"),
+        ({"prompt": [{"role": "user", "content": "\ude80"}]}, "a text has half a character"),
         ({"id": "a\nb"}, "is blank or has control characters"),
         ({"id": "item-1"}, 'the id "item-1" occurs twice'),
     ],
@@ -76,6 +78,19 @@ def test_every_pair_and_every_answer_is_asked_about(tmp_path: Path) -> None:
     assert len(pairs) == len(single) == 9
     assert {question.models for question in pairs} == {(STRONG, "third"), (STRONG, WEAK), ("third", WEAK)}
     assert len({question.id for question in pairs + single}) == 18
+
+
+def test_answers_that_are_the_same_are_not_compared(tmp_path: Path) -> None:
+    found = rows(3)
+    found[0]["answers"] = {STRONG: "Tak samo.", WEAK: "Tak samo. \n"}
+    read = items.read(write(tmp_path / "a.jsonl", found))
+    assert {question.item.id for question in questions.make(read, "compare", attention_share=0, seed=1)} == {
+        *("item-2", "item-3")
+    }
+    assert len(questions.make(read, "rate", attention_share=0, seed=1)) == 6
+    assert questions.alike(read) == {json.dumps([STRONG, WEAK]): 1}
+    with pytest.raises(InputError, match="there is nothing to compare: all answers to a prompt are the same"):
+        questions.make(read[:1], "compare", attention_share=0, seed=1)
 
 
 @pytest.mark.parametrize("mode", ["compare", "rate"])

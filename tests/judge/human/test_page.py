@@ -21,6 +21,7 @@ from lingraft.judge.questions import AXES
 
 pytestmark = pytest.mark.skipif(chromium.PROGRAM is None, reason="no chromium on this machine")
 READY = "document.body.dataset.view === 'ballot' && !document.body.hasAttribute('data-busy')"
+AS_JSON = "headers: {'Content-Type': 'application/json'}"
 PHONE = {"width": 360, "height": 740, "touch": True}
 
 
@@ -131,6 +132,23 @@ def test_two_annotators_at_once_do_not_disturb_each_other(browser: Chromium, tmp
                 done(tab, count)
         cast = [(vote.annotator, vote.choice) for vote in kept(ballots)]
         assert sorted(cast) == [("annotator-1", "left")] * 3 + [("annotator-2", "right")] * 3
+
+
+def test_another_link_in_the_same_browser_takes_no_votes(browser: Chromium, tmp_path: Path) -> None:
+    with judged(tmp_path, rows(4)) as (ballots, url), browser.tab() as tab:
+        (_, anna), (_, ewa) = ballots.invite("anna"), ballots.invite("ewa")
+        tab.open(f"{url}/#{anna}")
+        tab.wait(READY)
+        entered = f"fetch('api/enter', {{method: 'POST', body: JSON.stringify({{token: '{ewa}'}}), {AS_JSON}}})"
+        tab.run(f"{entered}.then((reply) => {{ window.entered = reply.status; }})")  # as another tab does it
+        tab.wait("window.entered === 204")
+        tab.press("1")
+        tab.press("Enter")
+        tab.wait("document.getElementById('notice-title').textContent.startsWith('W tej przeglądarce otwarto inny')")
+        assert kept(ballots) == []
+        tab.open(f"{url}/#{anna}")
+        done(tab, 1)
+        assert [(vote.annotator, vote.choice) for vote in kept(ballots)] == [("anna", "left")]
 
 
 def test_a_vote_outlives_the_death_of_the_server_and_a_reload(browser: Chromium, tmp_path: Path) -> None:

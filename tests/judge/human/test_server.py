@@ -51,7 +51,7 @@ def enter(client: TestClient, ballots: Ballots, name: str | None = None) -> str:
 
 
 def vote(client: TestClient, asked: str, **more: object) -> tuple[int, str | None]:
-    said = {"key": KEY, "question": asked, "choice": "left", "comment": "", "seconds": 2.0} | more
+    said = {"key": KEY, "annotator": 1, "question": asked, "choice": "left", "comment": "", "seconds": 2.0} | more
     reply = client.post("/api/vote", json=said)
     return reply.status_code, reply.json().get("error")
 
@@ -75,7 +75,8 @@ def test_no_reply_names_a_model_or_an_item(client: TestClient, ballots: Ballots)
     asked = client.post("/api/ballot", json={})
     while (ballot := asked.json()["ballot"]) is not None:
         told += asked.text
-        said = {"key": ballot["question"] + "00000000", "question": ballot["question"], "choice": "tie", "seconds": 1.0}
+        said = {"key": ballot["question"] + "00000000", "question": ballot["question"], "choice": "tie"}
+        said |= {"annotator": 1, "seconds": 1.0}
         asked = client.post("/api/vote", json=said)
     told += asked.text
     assert len(votes(ballots.database)) == 4
@@ -110,6 +111,16 @@ def test_every_reply_has_the_headers(client: TestClient) -> None:
     for forbidden in ("http://", "https://", " style=", "onclick", "onload", "javascript:"):
         assert forbidden not in page
     assert client.get("/page.css").headers["content-type"] == "text/css; charset=utf-8"
+
+
+def test_an_error_of_the_server_has_the_headers_too(tmp_path: Path, ballots: Ballots) -> None:
+    _, token = ballots.invite()
+    app = application(ballots, begin(tmp_path, rows(4))[1])
+    ballots.database.close()
+    with TestClient(app, base_url=HERE, headers={"origin": HERE}, raise_server_exceptions=False) as client:
+        reply = client.post("/api/enter", json={"token": token})
+    assert reply.status_code == 500
+    assert {name: reply.headers[name] for name in HEADERS} == HEADERS
 
 
 def test_who_has_no_valid_token_stays_outside(client: TestClient, ballots: Ballots) -> None:
@@ -169,6 +180,21 @@ def test_votes_on_what_is_not_there_or_not_given_are_refused(client: TestClient,
     assert len(votes(ballots.database)) == 1
 
 
+def test_two_at_one_browser_do_not_vote_for_each_other(client: TestClient, ballots: Ballots) -> None:
+    anna = enter(client, ballots, "anna")
+    shown = client.post("/api/ballot", json={}).json()
+    enter(client, ballots, "ewa")  # in another tab: the cookie is hers now
+    asked = client.post("/api/ballot", json={}).json()
+    assert (shown["annotator"], asked["annotator"]) == (1, 2)
+    assert vote(client, shown["ballot"]["question"]) == (409, "other_annotator")
+    back = client.post("/api/ballot", json={"annotator": 1, "position": 0})
+    assert _error(back) == (409, "other_annotator")
+    assert not votes(ballots.database)
+    assert client.post("/api/enter", json={"token": anna}).status_code == 204
+    assert vote(client, shown["ballot"]["question"]) == (200, None)
+    assert [cast.annotator for cast in votes(ballots.database)] == ["anna"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -181,7 +207,9 @@ def test_votes_on_what_is_not_there_or_not_given_are_refused(client: TestClient,
         {"seconds": "2"},
         {"comment": "x" * 2001},
         {"comment": None},
-        {"annotator": 2},
+        {"annotator": None},
+        {"annotator": 0},
+        {"name": "anna"},
     ],
 )
 def test_a_vote_of_the_wrong_form_is_refused(client: TestClient, ballots: Ballots, change: dict[str, object]) -> None:
@@ -294,13 +322,30 @@ def test_labels_are_whole_in_every_language() -> None:
 
 def test_addresses_of_pages() -> None:
     assert serve.checked_url("https://judge.example.org/pl/") == "https://judge.example.org/pl"
-    for wrong in ("judge.example.org", "ftp://judge.example.org", "https://"):
+    for url, browser in (
+        ("https://judge.example.org:443", "https://judge.example.org"),
+        ("HTTP://Judge.Example.org:80/pl", "http://judge.example.org/pl"),
+        ("https://judge.example.org:8443", "https://judge.example.org:8443"),
+        ("https://sędzia.example.org", "https://xn--sdzia-j0a.example.org"),
+        ("http://[0:0:0:0:0:0:0:1]:8450", "http://[::1]:8450"),
+    ):
+        assert serve.checked_url(url) == browser
+    for wrong in (
+        *("judge.example.org", "ftp://judge.example.org", "https://", "http://[::1", "http://[::x]", "http://a:99999"),
+        *("http://a..b", "http://a b", "http://anna@judge.example.org", "http://" + 70 * "a"),
+    ):
         with pytest.raises(serve.InputError, match="is no address of a page"):
             serve.checked_url(wrong)
     assert serve.link("http://127.0.0.1:1", "t") == "http://127.0.0.1:1/#t"
     assert [serve.is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "example.org")] == [
         *(True, True, True, False, False)
     ]
+
+
+def test_a_host_that_is_no_name_is_told() -> None:
+    for wrong in ("a..b", 70 * "a"):
+        with pytest.raises(serve.InputError, match=f'"{wrong}" is no name of a machine'):
+            serve.bound(wrong, 0)
 
 
 def test_a_port_that_is_taken_is_told() -> None:

@@ -4,14 +4,15 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lingraft.conversations import checks, figures
+from lingraft.conversations import checks, figures, record
+from lingraft.conversations.build import QUARANTINE
 from lingraft.conversations.languages import Expected
-from lingraft.conversations.record import Record, record
+from lingraft.conversations.record import Record
 from lingraft.core.errors import StageError
 from lingraft.core.progress import SILENT, Progress
 from lingraft.corpus.split import rank
@@ -19,8 +20,7 @@ from lingraft.corpus.split import rank
 from .translate import Bounds, Outcome, translate
 from .translator import Translator
 
-PARTS = ("", ".held_out")
-QUARANTINE = "quarantine.jsonl"
+TRAIN, KEPT_OUT = PARTS = ("train", "held_out")
 DUPLICATE = "a duplicate of another record in the language"
 HELD_OUT = "its question is held out in the language"
 
@@ -52,7 +52,7 @@ def build(
 
     Raises StageError where there is no replay, and as `translate` does.
     """
-    parts = {part: _read(data / f"replay{part}.jsonl") for part in PARTS}
+    parts = {part: record.read(data, "replay", part) for part in PARTS}
     if not any(parts.values()):
         raise StageError(
             "there are no replay records to translate.",
@@ -70,7 +70,7 @@ def build(
         bounds=bounds,
         progress=progress,
     )
-    own = {part: _read(data / f"target{part}.jsonl") for part in PARTS}
+    own = {part: record.read(data, "target", part) for part in PARTS}
     taken = _Taken(own)
     added: dict[str, list[Record]] = {part: [] for part in PARTS}
     left_out: Counter[str] = Counter()
@@ -84,17 +84,18 @@ def build(
                 added[part].append(outcome.record)
                 continue
             left_out[outcome.why] += 1
-            row = {"stream": "replay", "source": f"replay{part}.jsonl", "number": number + 1}
+            row = {"stream": "replay", "source": record.file(data, "replay", part).name, "number": number + 1}
             row |= {"why": outcome.why, "detail": outcome.detail, "record": outcome.source.as_json()}
             quarantine.write(json.dumps(row, ensure_ascii=False) + "\n")
     for part in PARTS:
-        replay = data / f"replay{part}.jsonl"
+        replay = record.file(data, "replay", part)
         if replay.exists():
             shutil.copyfile(replay, folder / replay.name)
-        _write(folder / f"target{part}.jsonl", [*own[part], *added[part]])
+        record.write(folder, "target", part, [*own[part], *added[part]])
     train, held_out = ([_counted(found, expected) for found in (*own[part], *added[part])] for part in PARTS)
     target = {"language": expected.language.tag, "available": len(train), **figures.stream(train, held_out)}
-    counts = {"share": share, "own": len(own[""]), "added": len(added[""]), "added_held_out": len(added[".held_out"])}
+    counts = {"share": share, "own": len(own[TRAIN])}
+    counts |= {"added": len(added[TRAIN]), "added_held_out": len(added[KEPT_OUT])}
     return {
         "streams": {**told["streams"], "target": target},
         "quarantined": dict(left_out.most_common()),
@@ -109,8 +110,8 @@ class _Taken:
     def __init__(self, own: Mapping[str, Sequence[Record]]) -> None:
         records = [found for part in own.values() for found in part]
         self._texts = {_texts(found) for found in records}
-        self._held_out = {_question(found) for found in own[".held_out"]}
-        self._trained = {_question(found) for found in own[""]}
+        self._held_out = {_question(found) for found in own[KEPT_OUT]}
+        self._trained = {_question(found) for found in own[TRAIN]}
 
     def take(self, outcome: Outcome, part: str) -> Outcome:
         """The outcome, or one without a record where that must not be taken."""
@@ -119,10 +120,10 @@ class _Taken:
         texts, question = _texts(outcome.record), _question(outcome.record)
         if texts in self._texts:
             return replace(outcome, record=None, why=DUPLICATE)
-        if (part == "" and question in self._held_out) or (part and question in self._trained):
+        if question in (self._held_out if part == TRAIN else self._trained):
             return replace(outcome, record=None, why=HELD_OUT)
         self._texts.add(texts)
-        if part:
+        if part == KEPT_OUT:
             self._held_out.add(question)
         return outcome
 
@@ -143,20 +144,4 @@ def _texts(found: Record) -> bytes:
 
 
 def _counted(found: Record, expected: Expected) -> _Counted:
-    return _Counted(found, tuple(expected.judge(answer) for answer in checks.answers(found)))
-
-
-def _read(path: Path) -> list[Record]:
-    return list(_rows(path)) if path.exists() else []
-
-
-def _rows(path: Path) -> Iterator[Record]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield record(json.loads(line))
-
-
-def _write(path: Path, records: Sequence[Record]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for found in records:
-            file.write(json.dumps(found.as_json(), ensure_ascii=False) + "\n")
+    return _Counted(found, tuple(expected.judge([answer]) for answer in checks.answers(found)))

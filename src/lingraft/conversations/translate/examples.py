@@ -15,7 +15,7 @@ def read(file: Path) -> list[Pair]:
     Raises InputError for a line that is no pair, and for a file that cannot be read or holds none.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines would cut at U+2028 too
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"the examples cannot be read: {error}", where=file, remedy="Give a file of UTF-8 text."

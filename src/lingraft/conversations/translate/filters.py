@@ -94,7 +94,7 @@ def check_copy(text: str, new: str) -> None:
 def check_language(new: str, expected: Expected, *, is_answer: bool) -> None:
     """Raises Bad for prose in another language, as far as `expected` can tell; what is protected is not looked at."""
     new = MARK.sub(" ", new)
-    found = expected.judge(new) if is_answer else expected.judge_question([new])
+    found = expected.judge([new]) if is_answer else expected.judge_question([new])
     if found == ANOTHER:
         raise Bad(LANGUAGE, new[:80])
 

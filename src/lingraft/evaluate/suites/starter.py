@@ -87,5 +87,5 @@ def _ending(row: dict[str, Any]) -> Item:
 
 
 def _rows(name: str) -> list[dict[str, Any]]:
-    text = (files("lingraft.starter") / "tasks" / f"{name}.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    content = (files("lingraft.starter") / "tasks" / f"{name}.jsonl").read_bytes()
+    return [json.loads(line) for line in content.splitlines()]

@@ -1,6 +1,7 @@
 """Who is asked what, in which order, and what they said."""
 
 import functools
+import itertools
 import json
 import random
 import time
@@ -92,17 +93,18 @@ class Ballots:
 
     def invite(self, name: str | None = None) -> tuple[str, str]:
         """A new annotator's name and token; the token is kept nowhere."""
+        if name is not None and not (name.strip() and name.isprintable()):
+            raise InputError(f"{name!r} is no name: it is blank or has characters that cannot be seen.")
         token = tokens.new()
         with self.database.transaction() as connection:
-            if name is not None and self._id(connection, name) is not None:
+            if name is None:
+                name = self._free_name(connection)
+            elif self._id(connection, name) is not None:
                 raise InputError(
                     f'there is an annotator "{name}" already.', remedy="Take another name, or a new link with --renew."
                 )
             insert = "INSERT INTO annotator (name, token, since) VALUES (?, ?, ?)"
-            row = connection.execute(insert, (name or f"new {token}", tokens.digest(token), self._clock())).lastrowid
-            if name is None:
-                name = f"annotator-{row}"
-                connection.execute("UPDATE annotator SET name = ? WHERE id = ?", (name, row))
+            connection.execute(insert, (name, tokens.digest(token), self._clock()))
         return name, token
 
     def renew(self, name: str) -> str:
@@ -270,6 +272,12 @@ class Ballots:
                 remedy=f"There {'are' if names else 'is'}: {', '.join(names) or 'nobody'}.",
             )
         return found
+
+    def _free_name(self, connection: Connection) -> str:
+        """With the number of the row, or the next that nobody has."""
+        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'annotator'").fetchone()
+        names = (f"annotator-{number}" for number in itertools.count(last[0] + 1 if last else 1))
+        return next(name for name in names if self._id(connection, name) is None)
 
     def _ids(self, connection: Connection) -> list[int]:
         return [found for (found,) in connection.execute("SELECT id FROM annotator")]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lingraft.core.errors import StoreError
 
+APPLICATION = 0x4C474A42
+"""Tells these files from any others in SQLite's form."""
 VERSION = 1
 _BUSY_SECONDS = 15
 _SCHEMA = """
@@ -59,16 +61,8 @@ class Database:
             )
         self.path = path
         self._lock = threading.RLock()
-        with _told(path):
+        with told(path):
             self._connection = _connect(path)
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            self._connection.close()
-            raise StoreError(
-                f"the form of this file is {version}, not {VERSION}: it is no file of ballots, or another version's.",
-                where=path,
-                remedy="Name another file.",
-            )
 
     def close(self) -> None:
         with self._lock:
@@ -105,13 +99,18 @@ class Database:
     def wipe(self) -> None:
         """Leave nothing in the file, or beside it, of what was deleted."""
         with self._lock:
-            self._connection.execute("VACUUM")
-            (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:
+            try:
+                self._connection.execute("VACUUM")
+                (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                why = "another process reads it" if busy else None
+            except sqlite3.OperationalError as error:
+                why = str(error)
+        if why:
             raise StoreError(
-                "it is deleted, but a copy stays in the log beside the file, because another process reads it.",
+                f"it is deleted, but a copy stays in the log beside the file: {why}.",
                 where=self.path,
-                remedy="Stop that process: the log goes with it.",
+                remedy="Stop other processes that have the file, and see that the disk is not full; then "
+                "lingraft judge results FILE ends the log.",
             )
 
 
@@ -120,20 +119,27 @@ def create(path: Path, settings: Mapping[str, str], questions: Iterator[tuple[st
 
     Raises StoreError when the file was begun with other settings.
     """
-    with _told(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        with closing(_connect(path)) as connection:
-            connection.execute("BEGIN EXCLUSIVE")
-            if not connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]:
-                for statement in _SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {VERSION}")
-                connection.executemany("INSERT INTO setting VALUES (?, ?)", settings.items())
-                connection.executemany(
-                    "INSERT INTO question (id, item, first, second, planted) VALUES (?, ?, ?, ?, ?)", questions
-                )
-            connection.execute("COMMIT")
+    except OSError as error:
+        raise StoreError(
+            f"the ballots cannot be opened: {error.strerror}.",
+            where=path,
+            remedy="Choose a place that can be written to.",
+        ) from error
+    with told(path), closing(_connect(path, may_be_empty=True)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        if not connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]:
+            for statement in _SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+            connection.executemany("INSERT INTO setting VALUES (?, ?)", settings.items())
+            connection.executemany(
+                "INSERT INTO question (id, item, first, second, planted) VALUES (?, ?, ?, ?, ?)", questions
+            )
+        connection.execute("COMMIT")
     opened = Database(path)
     begun = opened.settings()
     opened.close()
@@ -152,25 +158,44 @@ def create(path: Path, settings: Mapping[str, str], questions: Iterator[tuple[st
         )
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, may_be_empty: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
+        _check_ours(connection, path, may_be_empty)  # before anything that writes
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.DatabaseError:
+    except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _check_ours(connection: sqlite3.Connection, path: Path, may_be_empty: bool) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+    if may_be_empty and (application, version, tables) == (0, 0, 0):
+        return
+    if application != APPLICATION:
+        raise StoreError("this is no file of ballots.", where=path, remedy="Name another file.")
+    if version != VERSION:
+        raise StoreError(
+            f"the form of this file is {version}, not {VERSION}: another version made it.",
+            where=path,
+            remedy="Use that version for it, or name another file.",
+        )
+
+
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Errors of the file as the user's."""
     try:
         yield
-    except (OSError, sqlite3.OperationalError) as error:
+    except sqlite3.OperationalError as error:
         raise StoreError(
-            f"the ballots cannot be opened: {error}.", where=path, remedy="Choose a place that can be written to."
+            f"the ballots cannot be opened or written: {error}.",
+            where=path,
+            remedy="Try again when no other process holds them; see that the place can be written to and has room.",
         ) from error
     except sqlite3.DatabaseError as error:
         raise StoreError(f"this is no file of ballots: {error}.", where=path, remedy="Name another file.") from error

@@ -86,7 +86,8 @@ def _item(data: bytes, where: str) -> Item:
     form = 'A line has the form {"id": "1", "prompt": [{"role": "user", "content": "..."}], '
     form += '"answers": {"model": "..."}, "language": "pl"}.'
     try:
-        line = _Line.model_validate(json.loads(data))
+        said = json.loads(data)
+        line = _Line.model_validate(said)
     except (ValueError, RecursionError) as error:
         if isinstance(error, ValidationError):
             first = error.errors()[0]
@@ -94,6 +95,14 @@ def _item(data: bytes, where: str) -> Item:
         else:
             what = f"this is not JSON: {error}."
         raise InputError(what, where=where, remedy=form) from error
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "a text has half a character (a surrogate without its other half), which cannot be shown.",
+            where=where,
+            remedy="Mend or leave out the line; an escape like \\ud83d stands only before its second half.",
+        ) from error
     names = [line.id, *line.answers]
     if not all(name.strip() and name.isprintable() for name in names):
         raise InputError("an id or the name of a model is blank or has control characters.", where=where, remedy=form)

@@ -2,8 +2,10 @@
 
 import hashlib
 import itertools
+import json
 import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,8 +35,13 @@ class Question:
 
 
 def make(items: Sequence[Item], mode: Mode, *, attention_share: float, seed: int) -> list[Question]:
-    """Every pair of models on every item, or every answer, and so many planted questions that they have their share."""
+    """Every pair of models on every item, or every answer, and so many planted questions that they have their share.
+
+    Answers that are the same are not compared; see `alike`.
+    """
     real = [question for item in items for question in _real(item, mode, seed)]
+    if not real:
+        raise InputError("there is nothing to compare: all answers to a prompt are the same.")
     if not attention_share:
         return real
     wanted = math.ceil(len(real) * attention_share / (1 - attention_share))
@@ -47,9 +54,22 @@ def make(items: Sequence[Item], mode: Mode, *, attention_share: float, seed: int
     return real + planted
 
 
+def alike(items: Sequence[Item]) -> dict[str, int]:
+    """By pair of models, as JSON: on how many items their answers are the same, which is a tie that nobody is asked."""
+    pairs = (
+        models
+        for item in items
+        for models in itertools.combinations(item.answers, 2)
+        if item.answers[models[0]].strip() == item.answers[models[1]].strip()
+    )
+    return {json.dumps(models): count for models, count in sorted(Counter(pairs).items())}
+
+
 def _real(item: Item, mode: Mode, seed: int) -> Iterator[Question]:
     for models in itertools.combinations(item.answers, 2 if mode == "compare" else 1):
         texts = tuple(item.answers[model] for model in models)
+        if mode == "compare" and texts[0].strip() == texts[1].strip():
+            continue
         yield Question(_id(seed, mode, item.id, *models), item, models, texts)
 
 

@@ -1,6 +1,7 @@
 """Serve the page until it is stopped."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -9,6 +10,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lingraft.core.errors import InputError
+
+from .connections import Connection
+
+PORTS = {"http": 80, "https": 443}
 
 
 def bound(host: str, port: int, *, url: str | None = None) -> socket.socket:
@@ -31,6 +36,10 @@ def bound(host: str, port: int, *, url: str | None = None) -> socket.socket:
         except OSError:
             listening.close()
             raise
+    except UnicodeError as error:
+        raise InputError(
+            f'"{host}" is no name of a machine.', remedy="Write --host as 127.0.0.1 or a name of this machine."
+        ) from error
     except OSError as error:
         raise InputError(
             f"nothing can be served at {host}:{port}: {error.strerror}.",
@@ -43,17 +52,39 @@ def serve(app: ASGIApp, listening: socket.socket, *, ready: Callable[[], None] =
     """Until SIGINT or SIGTERM. Requests leave no trace: their addresses are personal data that nothing needs."""
     ready()
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="off", ws="none"
+        app,
+        http=Connection,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        ws="none",
     )
     uvicorn.Server(config).run(sockets=[listening])
 
 
 def checked_url(url: str) -> str:
-    """Without what follows the path. Raises InputError for what no browser can open."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    """As a browser writes it, without what follows the path. Raises InputError for what no browser can open."""
+    try:
+        parts = urlsplit(url)
+        host, port = _as_browsers_write(parts.hostname or ""), parts.port
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in PORTS or parts.username is not None:
         raise InputError(f'"{url}" is no address of a page.', remedy="Write it as https://judge.example.org.")
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    place = host if port in (None, PORTS[parts.scheme]) else f"{host}:{port}"
+    return f"{parts.scheme}://{place}{parts.path}".rstrip("/")
+
+
+def _as_browsers_write(host: str) -> str:
+    """An address in its short form, a name in ASCII. Raises ValueError for what is neither."""
+    if ":" in host:
+        return f"[{ipaddress.IPv6Address(host).compressed}]"
+    name = host.encode("idna").decode().lower()
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", name):
+        raise ValueError(name)
+    return name
 
 
 def address(listening: socket.socket) -> str:

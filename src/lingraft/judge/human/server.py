@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from . import labels
 from .asked import Asking, Comparing, Entering, Rating
@@ -42,7 +42,7 @@ def application(
     clock: Callable[[], float] = time.monotonic,
     per_annotator: tuple[float, int] = (10, 40),
     per_address: tuple[float, int] = (200, 600),
-) -> Starlette:
+) -> ASGIApp:
     """Serves `questions` to the annotators of `ballots`, until each has `votes_per_item` votes.
 
     `url` is the address that annotators use where it is not the server's own. Limits are requests a second and at once.
@@ -55,9 +55,8 @@ def application(
         Route("/api/ballot", serving.ballot, methods=["POST"]),
         Route("/api/vote", serving.vote, methods=["POST"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, url=url, limit=RateLimit(*per_address, clock))],
         exception_handlers={
             HTTPException: _told,
             Refused: _not_allowed,
@@ -65,6 +64,7 @@ def application(
             ClientDisconnect: _gone,
         },
     )
+    return Guard(app, url=url, limit=RateLimit(*per_address, clock))  # outside of what answers 500, too
 
 
 class _Serving:
@@ -95,7 +95,9 @@ class _Serving:
 
     async def ballot(self, request: Request) -> Response:
         annotator = await self._annotator(request)
-        position = (await _read(request, Asking)).position
+        asked = await _read(request, Asking)
+        _check_same(annotator, asked.annotator)
+        position = asked.position
         state = await run_in_threadpool(self._ballots.state, annotator, self._votes_per_item, position)
         if state.given is None and position is not None:
             raise _Refused(404, "position")
@@ -105,7 +107,9 @@ class _Serving:
         """Answered only when the vote is on the disk."""
         annotator = await self._annotator(request)
         vote = await _read(request, Rating if self._ballots.mode == "rate" else Comparing)
-        state = await run_in_threadpool(self._ballots.vote, annotator, self._votes_per_item, **vote.model_dump())
+        _check_same(annotator, vote.annotator)
+        said = vote.model_dump(exclude={"annotator"})
+        state = await run_in_threadpool(self._ballots.vote, annotator, self._votes_per_item, **said)
         return self._shown(annotator, state)
 
     async def _annotator(self, request: Request) -> int:
@@ -139,6 +143,12 @@ class _Serving:
             "choice": given.choice,
             "comment": given.comment,
         }
+
+
+def _check_same(annotator: int, shown: int | None) -> None:
+    """Two people at one browser share its cookie, which is of the link that was opened last."""
+    if shown not in (None, annotator):
+        raise _Refused(409, "other_annotator")
 
 
 async def _read(request: Request, form: type[Asked]) -> Asked:

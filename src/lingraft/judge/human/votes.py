@@ -4,12 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+from lingraft.core.errors import InputError
+from lingraft.judge.questions import AXES, BEST
 
 from .database import Database
 from .questions import SHUFFLED
 
 LEFT, RIGHT, TIE, BOTH_BAD = CHOICES = ("left", "right", "tie", "both_bad")
+_EXPORT = "Give the file that `lingraft judge export` writes."
 _STILL_GOOD = 2
 """A planted answer that gets so much on the axis on which it was spoiled was not read."""
 
@@ -79,6 +84,26 @@ def votes(database: Database) -> list[Vote]:
         return [_vote(row, earlier) for row in rows]
 
 
+def read(path: Path) -> list[Vote]:
+    """The votes of an export, which `lines` wrote. Raises InputError, with file and line, for one that is none, and
+    where there are attention checks alone."""
+    try:
+        rows = path.read_bytes().splitlines()  # those of text end at U+2028 as well, which may stand in a comment
+    except OSError as error:
+        raise InputError(f"the votes cannot be read: {error}.", where=path, remedy=_EXPORT) from error
+    found = []
+    for number, line in enumerate(rows, 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(_read(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise InputError("this is no vote.", where=f"{path}:{number}", remedy=_EXPORT) from error
+    if all(vote.planted is not None for vote in found):
+        raise InputError("there is no vote in it.", where=path, remedy=_EXPORT)
+    return found
+
+
 def lines(database: Database) -> Iterator[str]:
     """One JSON object for each vote."""
     for vote in votes(database):
@@ -91,3 +116,27 @@ def _vote(row: tuple[Any, ...], earlier: dict[tuple[int, str], list[Any]]) -> Vo
     models = (first,) if isinstance(said, dict) else (first, second)
     shown = tuple(reversed(models)) if swapped else models
     return Vote(name, item, shown, said, comment, seconds, at, planted, tuple(earlier[annotator, question][:-1]))
+
+
+def _read(row: dict[str, Any]) -> Vote:
+    """Raises ValueError, KeyError, TypeError or AttributeError for what is no vote."""
+    choice, shown, attention = row["choice"], tuple(row["shown"]), row["attention"]
+    if isinstance(choice, dict):
+        is_choice = all(type(choice.get(axis)) is int and 0 <= choice[axis] <= BEST for axis in AXES)
+    else:
+        is_choice = choice in CHOICES
+    models = [model for model in shown if isinstance(model, str)]
+    wanted = (1 if isinstance(choice, dict) else 2) - (attention is not None)
+    if not is_choice or not isinstance(row["item"], str) or not wanted <= len(models) <= len(shown) <= 2:
+        raise ValueError("neither a comparison nor a rating")
+    return Vote(
+        str(row["annotator"]),
+        row["item"],
+        shown,
+        choice,
+        str(row["comment"]),
+        float(row["seconds"]),
+        datetime.fromisoformat(row["at"]).timestamp(),
+        None if attention is None else str(attention["planted"]),
+        tuple(row["earlier"]),
+    )

@@ -78,7 +78,8 @@ async function guarded(work) {
 
 function refuse(error) {
   const link = error.status === 401 || error.status === 403;
-  if (error.message === "no_token") notice(labels.no_link_title, labels.no_link_text);
+  if (error.message === "other_annotator") notice(labels.other_link_title, labels.other_link_text);
+  else if (error.message === "no_token") notice(labels.no_link_title, labels.no_link_text);
   else if (link) notice(labels.bad_link_title, labels.bad_link_text);
   else notice(labels.problem_title, `${labels.problem_text} (${error.status})`);
 }
@@ -113,8 +114,9 @@ async function deliver(vote) {
     show(reply);
     tell(labels.saved, "fine");
   } catch (error) {
-    // A vote that will never be taken must not stand in the way of the next; a new link may still deliver it.
-    if (error instanceof Refused && error.status !== 401 && error.status !== 403) keep(null);
+    // A vote that will never be taken must not stand in the way of the next; a link may still deliver it.
+    const byLink = error.status === 401 || error.status === 403 || error.message === "other_annotator";
+    if (error instanceof Refused && !byLink) keep(null);
     throw error;
   }
 }
@@ -208,16 +210,16 @@ function save() {
     return;
   }
   const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const vote = { key, question: shown.question, choice: chosen, comment: at("comment").value, seconds: seconds() };
+  const vote = { key, annotator, question: shown.question, choice: chosen, comment: at("comment").value, seconds: seconds() };
   guarded(() => deliver(vote));
 }
 
 function undo() {
-  if (position !== null) guarded(async () => show(await send("api/ballot", { position }, labels.no_connection)));
+  if (position !== null) guarded(async () => show(await send("api/ballot", { annotator, position }, labels.no_connection)));
 }
 
 function forward() {
-  guarded(async () => show(await send("api/ballot", { position: null }, labels.no_connection)));
+  guarded(async () => show(await send("api/ballot", { annotator, position: null }, labels.no_connection)));
 }
 
 function pick(input) {
