@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,6 @@ def carry_out(folder: Path) -> None:
     study_ray.execute_cells(planned(folder), store, Failures(store, "study"), Progress(), ())
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: pip install 'lingraft[ray]'")
 def test_steps_are_tasks_of_a_cluster(tmp_path: Path) -> None:
     text = STUDY.replace("[false, true]", "[false]").replace("nothing, summary: null", "refuse")
     path = write(tmp_path, text)
@@ -62,8 +60,8 @@ def test_steps_are_tasks_of_a_cluster(tmp_path: Path) -> None:
     assert len(made) == 2
 
 
-@pytest.mark.skipif(find_spec("ray") is not None, reason="ray is installed")
-def test_a_missing_ray_is_told(tmp_path: Path) -> None:
+def test_a_missing_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
     write(tmp_path)
     with pytest.raises(RecipeError, match=r"the engine ray needs the package ray.*\n  pip install 'lingraft\[ray\]'"):
         carry_out(tmp_path)
