@@ -11,6 +11,8 @@ from lingraft.core.outside import identity
 from lingraft.core.registry import check_options, paths_resolved, resolve
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
+from .streams import held_out_bytes
+
 
 class Analysis(BaseModel):
     """An analysis and its options. A name alone takes the defaults."""
@@ -65,8 +67,7 @@ def outside(context: Check) -> dict[str, str]:
 def forecast(context: Check) -> Forecast:
     """Held-out text is read some times by every model."""
     models = [context.figures[name] for name in context.config.models]
-    streams = context.figures[context.config.corpus]["streams"].values()
-    tokens = len(models) * sum(stream["held_out"]["bytes"] for stream in streams) / 2.5
+    tokens = len(models) * held_out_bytes(context.figures[context.config.corpus], context.config.documents) / 2.5
     flops = 2 * tokens * max(model.get("parameters") or 0 for model in models)
     return Forecast(
         reads=f"{len(models)} models, held-out text",
