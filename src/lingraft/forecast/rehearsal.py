@@ -95,7 +95,8 @@ def rehearse(
     way back.
     """
     case = _Case(config, settings, num_new, sequences, accumulated, kind, sharded)
-    key = (config.to_json_string(), repr(replace(case, config=None)))
+    decisive = [getattr(settings, name) for name in DECISIVE]
+    key = (config.to_json_string(), repr((decisive, num_new, sequences, accumulated, kind, sharded)))
     if key not in _KNOWN:
         num_layers = config.num_hidden_layers
         few = 2 * NUM_END_LAYERS + 1 if settings.train == "top_bottom" else 2
@@ -104,6 +105,20 @@ def rehearse(
         else:
             _KNOWN[key] = _few_layers(case, num_layers)
     return _KNOWN[key]
+
+
+DECISIVE = (
+    "train",
+    "lora",
+    "new_rows",
+    "optimizer",
+    "precision",
+    "attention",
+    "gradient_checkpointing",
+    "max_grad_norm",
+    "sequence_tokens",
+)
+"""Settings that memory and FLOPs of a micro-batch depend on: the cells of a study often have these alike."""
 
 
 @dataclass(frozen=True)
