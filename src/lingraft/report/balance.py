@@ -37,10 +37,10 @@ def balance(report: Mapping[str, Any]) -> list[Card]:
     gained = [change for change in found if change not in lost]
     better, worse = _tasks(report)
     told = []
-    if not worse and not any(map(_is_worse, lost)) and not forgetting.forgotten(report):
-        told.append("Nothing that was measured got worse.")
     if headline.bits_change(report, "replay") is None:
-        told.append("Whether the language of the base suffered was not measured.")
+        told.append(f"What became of {_kept_language(report)} was not measured.")
+    elif not worse and not any(map(_is_worse, lost)) and not forgetting.forgotten(report):
+        told.append("Nothing that was measured got worse.")
     return [Card("Gained", "+", gained, better), Card("Lost", "−", lost, [*worse, *told])]
 
 
@@ -64,6 +64,10 @@ def costs(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             larger = f"{fmt.signed_percent(after / before - 1)} parameters"
             found.append(("Size of the model", f"{fmt.amount(before)} → {fmt.amount(after)}", larger))
     return found
+
+
+def _kept_language(report: Mapping[str, Any]) -> str:
+    return headline.language(report, "replay")["name"] if report["run"].get("replay") else "the language of the base"
 
 
 def _is_worse(change: Change) -> bool:
