@@ -27,12 +27,13 @@ from typing import Any
 
 from record import record
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "judge" / "human"))
 
 import hostile
-from chromium import Chromium
 from judging import begin, rows, served, write
 
+from chromium import Chromium
 from lingraft.judge.human.ballots import Ballots
 from lingraft.judge.human.server import application
 

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", page, re.MULTILINE | re.DOTALL)
     return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
@@ -32,13 +32,14 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     assert (tmp_path / "grafted" / "model.safetensors").exists()
 
 
-def test_the_recipe_of_the_readme_is_one(tmp_path: Path) -> None:
-    (recipe,) = blocks("yaml")
+@pytest.mark.parametrize(("page", "fewest"), [("README.md", 8), ("docs/adapting.md", 14)])
+def test_the_recipes_of_the_documents_are_some(tmp_path: Path, page: str, fewest: int) -> None:
+    (recipe,) = blocks("yaml", (ROOT / page).read_text(encoding="utf-8"))
     path = tmp_path / "mine.yaml"
     path.write_text(recipe, encoding="utf-8")
     named = list(load(path, table()).stages)
     assert named == [kind for kind in table() if kind in named]
-    assert len(named) >= 10
+    assert len(named) >= fewest
 
 
 def test_the_commands_of_the_readme_exist() -> None:

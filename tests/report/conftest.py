@@ -236,6 +236,12 @@ def aligned() -> dict[str, Any]:
     return align(adaptation(), step)
 
 
+@pytest.fixture(scope="session")
+def everything() -> dict[str, Any]:
+    """The same for all tests of a session, which leave it as it is."""
+    return align(adaptation(), step)
+
+
 def adaptation() -> dict[str, Any]:
     sources = {"target": {"all": 0, "news": 0.11, "novels": -0.06}, "replay": {"all": 0, "novels": 0}}
     return {

@@ -28,7 +28,7 @@ def test_the_headline_compares_the_last_model_with_the_base(report):
 
 def test_more_bits_are_said_as_more(report):
     report["evaluation"]["models"] = ["base", "graft"]
-    assert sentence(report).startswith("Held-out Polish takes 24.1% more bits per byte")
+    assert sentence(report).startswith("Polish got worse: held-out text takes 24.1% more bits per byte")
 
 
 def test_fertility_comes_from_the_tokenizer_where_it_was_not_evaluated(report):
@@ -50,13 +50,13 @@ def test_a_new_model_is_not_compared_with_its_random_weights(report):
     }
     assert title(report) == "Polish from scratch"
     assert changes(report) == []
-    assert sentence(report) == "Held-out Polish takes 1.592 bits per byte; held-out English takes 1.207 bits per byte."
+    assert sentence(report) == "Held-out Polish takes 1.592 bits per byte. Held-out English takes 1.207 bits per byte."
     assert summary(report) == f"{sentence(report)}\n"
 
 
 def test_the_summary_is_a_markdown_table(report):
     lines = summary(report).splitlines()
-    assert lines[0].startswith("Held-out Polish takes 31.2% fewer")
+    assert lines[0].startswith("Polish improved: held-out text takes 31.2% fewer")
     assert lines[2] == "| | Base | Adapted | Change |"
     assert lines[4] == (
         "| Held-out Polish (bits per byte) | 2.314 [2.294, 2.334] | 1.592 [1.572, 1.612] "

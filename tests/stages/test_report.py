@@ -29,6 +29,7 @@ def made(kind: str, name: str, figures: dict[str, Any], folder: Path = Path(), *
 
 def trained(kind: str, name: str, begun: str, *, called: str | None = None) -> Input:
     figures = {"train": "full", "steps": 3, "template": {"name": name, "takes_system": True}, "streams": {}, **CURVES}
+    figures |= {"bytes": 900, "parameters": 90}
     figures |= {"held_out": {}, "loss": "dpo", "beta": 0.1} if kind == "dpo" else {"held_out": {}}
     return made(kind, name, figures, model=(called or begun, begun))
 

@@ -21,7 +21,8 @@ class Told(NamedTuple):
 
 DOCUMENTS = Told(
     "documents",
-    "Name another field in `group`, or write `group: null` to split document by document.",
+    "Name another field in `group`, or write `group: null` to split document by document. A .txt file with "
+    "`document: file` is one document: `line` and `paragraph` make many of it.",
     "Lower `held_out_docs`, add text, or split by a finer `group`.",
 )
 

@@ -22,6 +22,10 @@ class Change:
     adapted_interval: str = ""
     verdict: str = ""
     """better, worse or no difference; empty where no interval of the difference was measured"""
+    kept: bool = False
+    """Whether it is about the language of the base, which is to be kept."""
+    fell: bool = False
+    """Whether it was counted, has no interval, and became smaller where more is better."""
 
 
 def language(report: Mapping[str, Any], stream: str) -> Mapping[str, Any]:
@@ -85,6 +89,7 @@ def bits_change(report: Mapping[str, Any], stream: str) -> Change | None:
         base_interval=fmt.interval(base["low"], base["high"]),
         adapted_interval=fmt.interval(adapted["low"], adapted["high"]),
         verdict=verdict(against),
+        kept=stream == "replay",
     )
 
 
@@ -115,22 +120,22 @@ def changes(report: Mapping[str, Any]) -> list[Change]:
 
 def sentence(report: Mapping[str, Any]) -> str:
     """What came of it in plain words; empty where nothing was evaluated."""
-    clauses = []
+    told = []
     for stream in ("target", "replay"):
         row = bits_row(report, adapted_model(report), stream)
         if row is None:
             continue
         name, against = language(report, stream)["name"], row["against_base"]
         if against is None:
-            clauses.append(f"held-out {name} takes {fmt.decimal(row['bits_per_byte'])} bits per byte")
+            told.append(f"Held-out {name} takes {fmt.decimal(row['bits_per_byte'])} bits per byte.")
         elif verdict(against) == "no difference":
-            clauses.append(f"held-out {name} shows no difference")
+            told.append(f"{name} shows no difference.")
         else:
-            direction = "fewer" if against["difference"] < 0 else "more"
+            improved = against["difference"] < 0
+            change, direction = ("improved", "fewer") if improved else ("got worse", "more")
             share = fmt.percent(abs(against["relative"]))
-            clauses.append(f"held-out {name} takes {share} {direction} bits per byte than under the base")
-    text = "; ".join(clauses)
-    return f"{text[0].upper()}{text[1:]}." if text else ""
+            told.append(f"{name} {change}: held-out text takes {share} {direction} bits per byte than under the base.")
+    return " ".join(told)
 
 
 def _ratio(
@@ -139,4 +144,5 @@ def _ratio(
     if base is None or adapted is None:
         return None
     old, new = base[key], adapted[key]
-    return Change(label, unit, fmt.decimal(old, digits), fmt.decimal(new, digits), fmt.signed_percent(new / old - 1))
+    change = fmt.signed_percent(new / old - 1)
+    return Change(label, unit, fmt.decimal(old, digits), fmt.decimal(new, digits), change, fell=new < old)

@@ -4,6 +4,7 @@ import base64
 import functools
 import gzip
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from . import (
     aligned,
     analysis,
     answers,
+    balance,
     figures,
     format,
     headline,
     judgement,
     people,
+    phone,
     records,
     tables,
     tasks,
@@ -44,6 +47,10 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
     environment.globals.update(
         tables=tables,
         headline=headline,
+        balance=balance.balance,
+        costs=balance.costs,
+        contents=contents,
+        stacked=phone.stacked,
         tasks=tasks,
         analyses=analysis,
         aligned=aligned,
@@ -70,6 +77,12 @@ def write(report: Mapping[str, Any], folder: Path) -> Path:
     path = folder / "report.html"
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def contents(body: str) -> list[tuple[str, str]]:
+    """Id and title of every section that begins with a title, in their order."""
+    found = re.findall(r'<section id="([^"]+)">\s*(?:<div class="bar">\s*)?<h2>(.*?)</h2>', body)
+    return [(name, Markup(title)) for name, title in found]
 
 
 @functools.cache

@@ -10,6 +10,29 @@ from .headline import BASE, adapted_model, bits_row, verdict
 
 STREAMS = ("target", "replay")
 
+DONE = {
+    "base": "the model that was there before",
+    "corpus": "texts read, cleaned, some held out",
+    "tokenizer": "tokens of the language added",
+    "graft": "the new tokens given their first weights",
+    "pack": "texts cut into sequences",
+    "pretrain": "trained on the texts",
+    "conversations": "conversations read and checked",
+    "preferences": "pairs of answers read and checked",
+    "translate": "translated",
+    "translate_preferences": "pairs of answers translated",
+    "on_policy": "pairs made from the model’s own answers",
+    "sft": "trained to answer, on conversations",
+    "dpo": "trained on which answer is preferred",
+    "chat_vector": "the difference that made an assistant of the base, added",
+    "evaluate": "all models asked the same",
+    "judge": "answers compared",
+    "analyze": "the inside of the models looked at",
+    "export": "written for other programs, loaded again",
+    "report": "this page",
+}
+"""What a step of each kind does, in a few words."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -75,6 +98,13 @@ def overview(report: Mapping[str, Any]) -> Comparison | None:
         return None
     ends = [row[end] for pair in pairs.values() for row in pair for end in ("low", "high")]
     return Comparison("all", axis(ends, num_ticks=8), pairs)
+
+
+def said_of_models(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every evaluated model with what had been done when it was made."""
+    kinds = {step["name"]: step["kind"] for step in report["steps"]} | {BASE: BASE}
+    models = report.get("evaluation", {}).get("models", [])
+    return [(model, DONE[kinds[model]]) for model in models if kinds.get(model) in DONE]
 
 
 def models(report: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import chromium
 import hostile
 import pytest
-from chromium import Chromium, Tab
 from judging import begin, rows, served, write
 
+import chromium
+from chromium import Chromium, Tab
 from lingraft.judge.human.ballots import Ballots
 from lingraft.judge.human.server import application
 from lingraft.judge.human.votes import Vote, votes

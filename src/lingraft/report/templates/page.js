@@ -35,7 +35,7 @@
     const traces = series.map(({ label, stream, x, y }, n) => {
       chart.classList.add(`${stream}-${n + 1}`);
       const few = y.length <= 40;
-      return { type: "scatter", mode: few ? "lines+markers" : "lines", name: label, x: x[chosenAxis()], y, line: { width: stream === "loss" ? 1.4 : 2.2 }, marker: { size: 5 }, hovertemplate: "%{y:.3f}", cliponaxis: false };
+      return { type: "scatter", mode: few ? "lines+markers" : "lines", name: label, x: x[chosenAxis()], y, line: { width: stream === "loss" ? 1.4 : 2.2, dash: stream === "replay" ? "5px,3px" : "solid" }, marker: { size: 6, symbol: stream === "replay" ? "square" : "circle" }, hovertemplate: "%{y:.3f}", cliponaxis: false };
     });
     const layout = {
       autosize: true, height: 290, margin: { l: 46, r: 14, t: 8, b: 44 }, showlegend: false, hovermode: "x unified",
