@@ -48,7 +48,7 @@ KEPT: dict[str, Any] = {
     "graft": {"strategy": ALL, "new_rows": ALL, "rows_random": ALL, "mean_pieces": ALL},
     "pretrain": TRAINING,
     "sft": TRAINING | {"streams": {"*": TUNED}, "held_out": {"*": {"*": WITHIN}}},
-    "dpo": TRAINING | {"streams": {"*": TUNED}, "held_out": {"*": {"accuracy": ALL, "margin": ALL}}},
+    "dpo": TRAINING | {"streams": {"*": TUNED}, "held_out": {"*": dict.fromkeys(("pairs", "accuracy", "margin"), ALL)}},
     "evaluate": {
         **dict.fromkeys(("models", "context_tokens", "coverage", "fertility", "missing"), ALL),
         "bits": ALL,
@@ -113,10 +113,11 @@ def record(
 ) -> dict[str, Any]:
     """What each step took, and the figures that are kept of it."""
     last = max(steps.values(), key=lambda manifest: manifest["finished"])
+    settings = steps["evaluate"]["settings"]
     stopped = {step: before_stops(step, manifest["fingerprint"], events) for step, manifest in steps.items()}
     return {
         "recipe": f"lab/{name}",
-        "seed": next(manifest["settings"]["seed"] for manifest in steps.values() if "seed" in manifest["settings"]),
+        **{key: settings[key] for key in ("language", "replay", "seed")},
         "finished": last["finished"],
         "machine": last["machine"],
         "versions": last["versions"],
