@@ -24,7 +24,7 @@ NOT_RUN = (
     "The lab recipe has not been run to its end on the machine that these pages are made on: there are no figures."
 )
 DIRECTIONS = {"falls": -1, "stays": 0, "rises": 1}
-CONTRARY, NOT_SHOWN = "**no**", "not shown"
+CONTRARY, NOT_SHOWN, GUESSING = "**no**", "not shown", "says nothing: guessed"
 
 
 def write(folder: Path) -> None:
@@ -133,8 +133,10 @@ class Claim:
         here = [" to ".join(told)] if told else []
         if "change" in found:
             here.append(told_change(found["change"], digits))
-        way = direction(found)
-        verdict = fmt.MISSING if "expects" not in claim else agreement(DIRECTIONS[claim["expects"]], way)
+        verdict = fmt.MISSING if "expects" not in claim else agreement(DIRECTIONS[claim["expects"]], direction(found))
+        chance = chance_of(claim["after"], steps) if "after" in claim else None
+        if chance is not None and all(guesses(found[key], chance) for key in ("before", "after") if key in found):
+            verdict = GUESSING
         return cls(claim["what"], claim["paper"], f"{'; '.join(here)} {claim['unit']}", verdict)
 
     def row(self) -> list[str]:
@@ -148,6 +150,21 @@ def value_of(figure: str, steps: Mapping[str, Any]) -> Value:
         return read(Measure(figure=figure, items="items"), step)
     except Absent:
         return read(Measure(figure=figure), step)
+
+
+def chance_of(figure: str, steps: Mapping[str, Any]) -> float | None:
+    """What guessing would score, of a task that can be guessed."""
+    place, _, key = figure.rpartition(".")
+    try:
+        return value_of(f"{place}.chance", steps).value if key == "value" else None
+    except Absent:
+        return None
+
+
+def guesses(value: Value, chance: float) -> bool:
+    """Whether it may as well be chance."""
+    low, high = _ends(value)
+    return low <= chance <= high
 
 
 def direction(found: Mapping[str, Value]) -> int | None:
