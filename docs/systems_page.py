@@ -20,9 +20,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "systems"
 RESULTS = ROOT / "benchmarks" / "results" / "systems"
 BEGIN, END = "<!-- Written by docs/systems_page.py: -->", "<!-- until here -->"
-NOT_RUN = (
-    "The lab recipe has not been run to its end on the machine that these pages are made on: there are no figures."
-)
+NOT_RUN = "The lab recipe has not been run to its end yet; there are no figures."
 DIRECTIONS = {"falls": -1, "stays": 0, "rises": 1}
 CONTRARY, NOT_SHOWN, GUESSING = "**no**", "not shown", "says nothing: guessed"
 
