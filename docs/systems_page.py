@@ -124,9 +124,12 @@ class Claim:
 
     @classmethod
     def read(cls, claim: Mapping[str, Any], steps: Mapping[str, Any]) -> "Claim":
-        """The figures that it names. Raises Absent when the run has none of that name."""
+        """The figures that it names; a suite or an analysis that the run left out leaves it unmeasured."""
         digits = claim.get("digits", 3)
-        found = {key: value_of(claim[key], steps) for key in ("before", "after", "change") if key in claim}
+        try:
+            found = {key: value_of(claim[key], steps) for key in ("before", "after", "change") if key in claim}
+        except Absent as absent:
+            return cls(claim["what"], claim["paper"], f"not measured: {absent}", fmt.MISSING)
         told = [told_value(found[key], digits) for key in ("before", "after") if key in found]
         here = [" to ".join(told)] if told else []
         if "change" in found:
