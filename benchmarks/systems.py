@@ -82,7 +82,7 @@ KEPT: dict[str, Any] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=NAMES, choices=NAMES, metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--runs", type=Path, help="where lab/english-mixtral was run; the store's own runs by default")
@@ -90,11 +90,13 @@ def main() -> None:
     parser.add_argument("--chromium", help="the browser that draws the report, by its command")
     parser.add_argument("--only-recorded", action="store_true", help="write what the store has, run nothing")
     arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(NAMES):
+        parser.error(f"there is no lab recipe {', '.join(sorted(unknown))} of a system; there are {', '.join(NAMES)}")
     store = arguments.store.resolve()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
     os.environ["LINGRAFT_RUNS"] = str((arguments.runs or store / "runs").resolve())
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in arguments.names:
+    for name in arguments.names or NAMES:
         if not arguments.only_recorded:
             subprocess.run([*LINGRAFT, "run", str(RECIPES / f"{name}.yaml"), "--store", str(store)], check=False)
         show = [*LINGRAFT, "show", name, "--json", "--store", str(store)]
