@@ -19,6 +19,7 @@ from lingraft.report.study.tables import Table
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "systems"
 RESULTS = ROOT / "benchmarks" / "results" / "systems"
+LINK = "../../benchmarks/results/systems"
 BEGIN, END = "<!-- Written by docs/systems_page.py: -->", "<!-- until here -->"
 NOT_RUN = "The lab recipe has not been run to its end yet; there are no figures."
 DIRECTIONS = {"falls": -1, "stays": 0, "rises": 1}
@@ -50,16 +51,15 @@ def filled(name: str, folder: Path, text: str) -> None:
 
 
 def index(records: Mapping[str, Record | None]) -> str:
-    """What each run took, and bits per byte of both languages before and after."""
+    """What each run took, and bits per byte of both languages before and after pretraining."""
     rows = []
     for name, found in records.items():
         if found is None:
             rows.append([f"[{name}]({name}.md)", "not run", *[fmt.MISSING] * 3])
             continue
-        last = [row["model"] for row in found["steps"]["evaluate"]["bits"] if row["stream"] == "target"][-1]
-        told = [_pair(found, stream, last) for stream in ("target", "replay")]
+        told = [_pair(found, stream) for stream in ("target", "replay")]
         rows.append([f"[{name}]({name}.md)", fmt.duration(found["seconds"]), *told, memory(found)])
-    columns = ("system", "time", "target, bits per byte", "English, bits per byte", "memory, at most")
+    columns = ("system", "time", "target language, base to pretrained", "English, likewise", "memory, at most")
     return Table("", columns, rows).markdown()
 
 
@@ -68,9 +68,9 @@ def memory(found: Record) -> str:
     return fmt.size(found["peak_memory_bytes"])
 
 
-def _pair(found: Record, stream: str, model: str) -> str:
+def _pair(found: Record, stream: str) -> str:
     rows = {row["model"]: row for row in found["steps"]["evaluate"]["bits"] if row["stream"] == stream}
-    return f"{fmt.decimal(rows['base']['bits_per_byte'])} to {fmt.decimal(rows[model]['bits_per_byte'])} ({model})"
+    return " to ".join(fmt.decimal(rows[model]["bits_per_byte"]) for model in ("base", "pretrain"))
 
 
 def page(paper: Mapping[str, Any], found: Record) -> Iterator[str]:
@@ -83,7 +83,11 @@ def page(paper: Mapping[str, Any], found: Record) -> Iterator[str]:
         "one of the other; which way they go can. Intervals of 95 % are over documents, items, pairs of one training, "
         "of one seed. Where the paper published nothing that could be held against it stands a dash."
     )
-    yield Table("", ("", "the paper", "here", "goes the same way"), [claim.row() for claim in claims]).markdown()
+    yield (
+        Table("", ("", "the paper", "here", "goes the same way"), [claim.row() for claim in claims])
+        .markdown()
+        .replace("---:", "---")
+    )
     yield from outcome(claims)
     yield f"Not asked: {paper['not_asked'][0].lower()}{paper['not_asked'][1:]}"
     for table in tables(found):
@@ -99,17 +103,19 @@ def provenance(recipe: str, found: Record) -> str:
     beside = f" ({found['beside']})" if found["beside"] else ""
     by_step = ", ".join(
         f"{took['step']} {fmt.duration(took['seconds'])}"
-        + (f" (stopped and gone on from {took['stops']} times)" if took["stops"] else "")
+        + (f" (stopped {took['stops']} times)" if took["stops"] else "")
         for took in found["took"]
         if took["seconds"] >= 10
     )
     base = found["steps"]["base"]
+    picture = RESULTS / f"{recipe}.png"
+    shown = f" [The report's beginning]({LINK}/{picture.name})." if picture.exists() else ""
     return (
         f"`lingraft run lab/{recipe}`, ended {found['finished'].partition('T')[0]}, seed {found['seed']}: "
         f"**{fmt.duration(found['seconds'])}** on {where}{beside}. Base: {base['model_type']}, "
         f"{fmt.amount(base['parameters'])} weights. Of the time: {by_step}; every other step less than ten seconds. "
         f"Versions: {', '.join(map(' '.join, versions.items()))}. [All figures]"
-        f"(../../benchmarks/results/systems/{recipe}.json), by `python benchmarks/systems.py {recipe}`."
+        f"({LINK}/{recipe}.json), by `python benchmarks/systems.py {recipe}`.{shown}"
     )
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from lingraft.core.measure import Value
+from lingraft.core.measure import Measure, Value
 
 ROOT = Path(__file__).parents[1]
 NOTHING = Value(0.0)
@@ -85,3 +86,13 @@ def test_the_direction_of_a_change(found: dict[str, Value], way: int | None, mon
 )
 def test_agreement_with_a_paper(expected: int, way: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert script(monkeypatch, "docs", "systems_page")["agreement"](expected, way) == told
+
+
+def test_figures_held_against_papers_are_of_steps_of_their_recipes() -> None:
+    papers = yaml.safe_load((ROOT / "docs" / "systems" / "papers.yaml").read_text(encoding="utf-8"))
+    assert len(papers) == 5
+    for paper in papers.values():
+        recipe = (ROOT / "recipes" / "lab" / f"{paper['recipe']}.yaml").read_text(encoding="utf-8")
+        steps = {"base", *yaml.safe_load(recipe)["stages"]}
+        ways = [claim[key] for claim in paper["claims"] for key in ("before", "after", "change") if key in claim]
+        assert {Measure(figure=way).step for way in ways} <= steps
