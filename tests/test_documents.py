@@ -77,3 +77,13 @@ def test_study_pages_are_what_the_records_say(tmp_path: Path, monkeypatch: pytes
     for path in written:
         if (ROOT / "docs" / "studies" / path).read_bytes() != (tmp_path / path).read_bytes():
             pytest.fail(f"docs/studies/{path} is not up to date: run python docs/studies_page.py")
+
+
+def test_system_pages_are_what_the_records_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    runpy.run_path(str(ROOT / "docs" / "systems_page.py"))["write"](tmp_path)
+    names = ["README.md", "beyond-english.md", "chinese-mixtral.md", "curie.md", "design-choices.md", "sambalingo.md"]
+    assert sorted(path.name for path in (ROOT / "docs" / "systems").glob("*.md")) == names
+    for name in names:
+        if (ROOT / "docs" / "systems" / name).read_bytes() != (tmp_path / name).read_bytes():
+            pytest.fail(f"docs/systems/{name} is not up to date: run python docs/systems_page.py")
