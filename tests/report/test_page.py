@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from lingraft.report import write
 from lingraft.report.page import TEMPLATES
 
-ANALYSES = ["forgetting", "experts", "alignment", "context", "quantization", "efficiency"]
+ANALYSES = ["forgetting", "experts", "alignment", "context", "fertility", "quantization", "efficiency"]
 OPTIONAL = ["corpus", "tokenizer", "graft", "training", "evaluation", "analysis", "export"]
 
 
