@@ -2,7 +2,8 @@
 
     python benchmarks/studies.py NAME --data FOLDER --store FOLDER [--engine ray] [--only-recorded]
 
-A stopped study goes on. Results: benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py.
+What else a study's recipe names (LINGRAFT_BASES) must be set. A stopped study goes on.
+Results: benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py.
 """
 
 import argparse

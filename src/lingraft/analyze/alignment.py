@@ -54,8 +54,8 @@ def alignment(
     kept = {name: _measure(subject, name, path, pairs) for name, path in subject.models.items()}
     by_spelling_N, draws = _by_spelling(pairs), Resampling(len(pairs), subject.seed)
     return {
-        "target": found.target.name,
-        "replay": found.replay.name,
+        "target": found.target,
+        "replay": found.replay,
         "pairs": len(pairs),
         "source": found.source,
         "chance": 1 / len(pairs),

@@ -67,8 +67,8 @@ def fertility(subject: Subject, *, parallel: Path | None = None) -> dict[str, An
         first_RS = tokens_RS if first_RS is None else first_RS
         subject.progress.advance(1)
     return {
-        "target": found.target.name,
-        "replay": found.replay.name,
+        "target": found.target,
+        "replay": found.replay,
         "sentences": len(found.pairs),
         "source": found.source,
         "words": dict(zip(STREAMS, words_NS.sum(axis=0).tolist(), strict=True)),

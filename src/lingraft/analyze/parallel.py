@@ -10,7 +10,6 @@ from typing import TextIO
 import langcodes
 
 from lingraft.core.errors import InputError
-from lingraft.corpus import Language
 from lingraft.evaluate.evaluate import HeldOut
 
 SHIPPED = Path(__file__).parents[1] / "starter" / "tasks" / "parallel.jsonl"
@@ -22,10 +21,10 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences of the target language with those of the replay language, and the name of where they come from."""
+    """Sentences of two languages, the names of these, and of where the sentences come from."""
 
-    target: Language
-    replay: Language
+    target: str
+    replay: str
     source: str
     pairs: Sequence[Pair]
 
@@ -45,7 +44,7 @@ def of(texts: Iterable[HeldOut], place: Path | None) -> Sentences | str:
     if len(pairs) < LEAST:
         what = f"{len(pairs)} parallel sentences of {target.name} and {replay.name}"
         return f"there are {what}, too few; name a file of more as the option parallel."
-    return Sentences(target, replay, "starter" if place is None else place.name, pairs)
+    return Sentences(target.name, replay.name, "starter" if place is None else place.name, pairs)
 
 
 def read(place: Path, target: str, replay: str) -> list[Pair]:
