@@ -132,7 +132,7 @@ def test_a_failed_proof_is_said(report, tmp_path):
 
 
 def test_every_template_is_there():
-    assert len(list(TEMPLATES.glob("*.html"))) == 27
+    assert len(list(TEMPLATES.glob("*.html"))) == 28
 
 
 def test_intervals_say_what_they_cover(report, tmp_path):
