@@ -1,16 +1,22 @@
 """Runs a shipped study and records its figures with machine and versions; the page is then made from them.
 
     python benchmarks/studies.py NAME --data FOLDER --store FOLDER [--engine ray] [--only-recorded]
+    python benchmarks/studies.py NAME --data FOLDER --store EMPTY_FOLDER --again AXIS=LABEL ... seed=N
 
-What else a study's recipe names (LINGRAFT_BASES) must be set. A stopped study goes on.
-Results: benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py.
+What else a study's recipe names (LINGRAFT_BASES) must be set. A stopped study goes on. Results:
+benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py. `--again` runs cells anew, holds their figures
+against the recorded ones and adds them to benchmarks/results/studies_again.json.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from record import record
 
 FOLDER = Path(__file__).parent / "results" / "studies"
 LINGRAFT = [sys.executable, "-m", "lingraft", "study"]
@@ -23,15 +29,44 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--engine", default="local")
     parser.add_argument("--only-recorded", action="store_true", help="write what the store has, run nothing")
+    parser.add_argument("--again", nargs="+", default=[], metavar="AXIS=LABEL")
     arguments = parser.parse_args()
     os.environ["LINGRAFT_DATA"] = str(arguments.data.resolve())
     store = ["--store", str(arguments.store)]
     if not arguments.only_recorded:
         # A failed cell is an empty one in the table, which names it.
-        subprocess.run([*LINGRAFT, "run", arguments.name, "--engine", arguments.engine, *store], check=False)
+        cells = [option for cell in arguments.again for option in ("--cells", cell)]
+        subprocess.run([*LINGRAFT, "run", arguments.name, "--engine", arguments.engine, *cells, *store], check=False)
     shown = subprocess.run([*LINGRAFT, "show", arguments.name, "--json", *store], capture_output=True, check=True)
+    recorded = FOLDER / f"{arguments.name}.json"
+    if arguments.again:
+        told = held_against(json.loads(recorded.read_text(encoding="utf-8")), json.loads(shown.stdout))
+        record("studies_again", arguments.name, told)
+        return
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{arguments.name}.json").write_bytes(shown.stdout)
+    recorded.write_bytes(shown.stdout)
+
+
+def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every figure that was made again, beside the recorded one and its interval: over items, or else over seeds."""
+    found = []
+    for before, now in zip(recorded["rows"], again["rows"], strict=True):
+        for label, figure in now["figures"].items():
+            for seed, value in figure["values"].items():
+                there = before["figures"][label]["values"][seed]
+                ends = there if there["low"] is not None else before["figures"][label]
+                found.append(
+                    {
+                        "cell": {**now["axes"], "seed": int(seed)},
+                        "figure": label,
+                        "recorded": there["value"],
+                        "again": value["value"],
+                        "low": ends["low"],
+                        "high": ends["high"],
+                        "within": value["value"] == there["value"] or ends["low"] <= value["value"] <= ends["high"],
+                    }
+                )
+    return found
 
 
 if __name__ == "__main__":

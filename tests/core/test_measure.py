@@ -43,6 +43,19 @@ def test_figures_are_found() -> None:
     assert read_curve(measure("e.curve[].bits.target"), FIGURES) == [(0, 3.0), (10, 2.0)]
 
 
+def test_a_curve_is_read_at_a_place() -> None:
+    curve = measure("e.curve[].bits.target", at=2.5)
+    assert not curve.is_curve
+    assert read(curve, FIGURES) == Value(2.75)
+    assert read(measure("e.curve[].bits.target", at=10), FIGURES) == Value(2.0)
+    for beyond in (11, -1):
+        with pytest.raises(Absent, match=rf"cannot be read at {beyond} bytes: the curve is from 0 to 10"):
+            read(measure("e.curve[].bits.target", at=beyond), FIGURES)
+    for more in ({"figure": "e.name"}, {"figure": "e.curve[].bits.target", "items": "documents"}):
+        with pytest.raises(ValueError, match="`at` reads a curve, whose figure has \\[\\]"):
+            Measure(at=1, **more)
+
+
 @pytest.mark.parametrize(
     ("figure", "said"),
     [

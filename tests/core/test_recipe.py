@@ -114,7 +114,7 @@ def test_a_stage_before_what_it_needs(tmp_path: Path) -> None:
     lines = RECIPE.splitlines(keepends=True)
     lines[4], lines[5] = lines[5], lines[4]
     assert mistakes(tmp_path, "".join(lines)) == [
-        "recipe.yaml:5: stages.count: it needs a words, and no earlier stage makes one. "
+        "recipe.yaml:5: stages.count: it needs words, and no earlier stage makes any. "
         "Put a stage of the kind words before it."
     ]
 

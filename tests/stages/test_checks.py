@@ -181,7 +181,7 @@ def test_a_lab_recipe_asks_for_its_data(tmp_path: Path, monkeypatch: pytest.Monk
         (["evaluate.suites=[{suite: starter, options: {a: 1}}]"], r'suites\[0\]: .*there is no option "a"'),
         (["evaluate.suites=[{suite: starter, words: {a: b}}]"], r'suites\[0\]: words: no prompt has a word "a"'),
         (["evaluate.suites=[klej, klej]"], "evaluate: klej: two suites have a task nkjp_ner@full"),
-        (["tokenizer="], r"stages\.tokenizer: method continued_bpe needs new_tokens"),
+        (["tokenizer={}"], r"stages\.tokenizer: method continued_bpe needs new_tokens"),
     ],
 )
 def test_a_mistake_is_found_before_anything_runs(tmp_path: Path, overrides: list[str], said: str) -> None:

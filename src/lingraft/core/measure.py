@@ -4,9 +4,10 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .registry import did_you_mean
 
@@ -31,6 +32,10 @@ class Measure(BaseModel):
 
     figure: Annotated[str, Field(description="evaluate.bits[model=pretrain, stream=target].bits_per_byte")]
     over: str = Field("bytes", description="Of a curve: what stands on the horizontal axis, beside the figure.")
+    at: float | None = Field(
+        None,
+        description="Of a curve: the place on that axis at which it is one figure, between points on a straight line.",
+    )
     unit: str = ""
     better: Literal["lower", "higher"] | None = None
     items: str = Field(
@@ -46,6 +51,12 @@ class Measure(BaseModel):
             raise ValueError(_WRITTEN_SO)
         return figure
 
+    @model_validator(mode="after")
+    def _read_at_a_place(self) -> "Measure":
+        if self.at is not None and (EVERY not in parse(self.figure) or self.items):
+            raise ValueError("`at` reads a curve, whose figure has []; a curve has no intervals over items")
+        return self
+
     @property
     def step(self) -> str:
         """The name of the step whose figure it is."""
@@ -53,8 +64,8 @@ class Measure(BaseModel):
 
     @property
     def is_curve(self) -> bool:
-        """Whether it is a list of points."""
-        return EVERY in parse(self.figure)
+        """Whether it is a list of points, and not one figure."""
+        return EVERY in parse(self.figure) and self.at is None
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,8 @@ def parse(figure: str) -> list[Part]:
 
 def read(measure: Measure, figures: Mapping[str, Any]) -> Value:
     """The figure among the figures of its step. Raises Absent."""
+    if measure.at is not None:
+        return Value(_between(read_curve(measure, figures), measure))
     holder, found = _follow(figures, parse(measure.figure)[1:], measure.step)
     value = _number(found, measure.figure)
     if not measure.items:
@@ -105,6 +118,14 @@ def read_curve(measure: Measure, figures: Mapping[str, Any]) -> list[tuple[float
         )
         for entry in entries
     ]
+
+
+def _between(points: list[tuple[float, float]], measure: Measure) -> float:
+    for (left, low), (right, high) in pairwise(sorted(points)):
+        if left <= measure.at <= right:
+            return low if left == right else low + (high - low) * (measure.at - left) / (right - left)
+    ends = f"from {points[0][0]:g} to {points[-1][0]:g}" if points else "empty"
+    raise Absent(f"{measure.figure} cannot be read at {measure.at:g} {measure.over}: the curve is {ends}")
 
 
 def _choice(inner: str) -> Part:

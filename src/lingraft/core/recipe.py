@@ -200,7 +200,7 @@ def _resolve_references(
                 kinds = [kind for kind, stage in table.items() if needs.makes in stage.makes]
                 source.mistake(
                     f"stages.{name}",
-                    f"it needs a {needs.makes}, and no earlier stage makes one. "
+                    f"it needs {needs.makes}, and no earlier stage makes any. "
                     f"Put a stage of the kind {' or '.join(kinds)} before it.",
                 )
             elif given is None and makers:

@@ -11,6 +11,11 @@ from lingraft.core.outside import identity
 from lingraft.core.registry import check_options, paths_resolved, resolve
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
+from .streams import held_out_bytes
+
+WITHOUT_TEXT = ("efficiency", "fertility")
+"""Analyses in which no model reads held-out text."""
+
 
 class Analysis(BaseModel):
     """An analysis and its options. A name alone takes the defaults."""
@@ -65,8 +70,9 @@ def outside(context: Check) -> dict[str, str]:
 def forecast(context: Check) -> Forecast:
     """Held-out text is read some times by every model."""
     models = [context.figures[name] for name in context.config.models]
-    streams = context.figures[context.config.corpus]["streams"].values()
-    tokens = len(models) * sum(stream["held_out"]["bytes"] for stream in streams) / 2.5
+    reads = any(entry.analysis not in WITHOUT_TEXT for entry in _wanted(context.config))
+    text = held_out_bytes(context.figures[context.config.corpus], context.config.documents) if reads else 0.0
+    tokens = len(models) * text / 2.5
     flops = 2 * tokens * max(model.get("parameters") or 0 for model in models)
     return Forecast(
         reads=f"{len(models)} models, held-out text",
@@ -75,7 +81,7 @@ def forecast(context: Check) -> Forecast:
         flops=flops,
         memory_bytes=1e9 + 8 * max(model.get("parameters") or 0 for model in models),
         disk_bytes=1e7,
-        seconds=10 + flops / 5e10 if tokens else None,
+        seconds=10 + flops / 5e10 if text or not reads else None,
     )
 
 

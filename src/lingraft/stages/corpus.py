@@ -48,7 +48,10 @@ def forecast(context: Check) -> Forecast:
     for name, size in sizes.items():
         # 5 kB is a usual document; nothing has been counted yet.
         held_out = min(0.2 * (size or 0), 5e3 * context.config.held_out_docs)
-        streams[name] = {"train": {"bytes": (size or 0) - held_out}, "held_out": {"bytes": held_out}}
+        streams[name] = {
+            "train": {"bytes": (size or 0) - held_out},
+            "held_out": {"bytes": held_out, "documents": context.config.held_out_docs},
+        }
     return Forecast(
         reads=told_sources(context, sizes),
         writes="parquet",

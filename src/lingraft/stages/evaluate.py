@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
+from .streams import held_out_bytes
+
 if TYPE_CHECKING:
     from lingraft.evaluate.wanted import Wanted
 
@@ -107,8 +109,7 @@ def forecast(context: Check) -> Forecast:
     from lingraft.evaluate.suites.loading import tasks_of
 
     models = [context.figures[name] for name in context.config.models]
-    streams = context.figures[context.config.corpus]["streams"].values()
-    text = sum(stream["held_out"]["bytes"] for stream in streams)
+    text = held_out_bytes(context.figures[context.config.corpus], context.config.documents)
     suites = [wanted for _, wanted in _wanted(context.config, context.recipe.folder)]
     tasks, missing = tasks_of(suites, find(context.settings.language))
     tokens = len(models) * (text + sum(task.num_bytes() for task in tasks)) / 2.5

@@ -75,6 +75,16 @@ def told_sources(context: Check, sizes: Mapping[str, float | None]) -> str:
     return f"{told}, {unknown} of unknown size" if unknown else told
 
 
+def held_out_bytes(corpus: Mapping[str, Any], documents: int | None) -> float:
+    """Of the held-out text of all streams, where of each no more than so many documents are read."""
+    total = 0.0
+    for stream in corpus["streams"].values():
+        found = stream["held_out"]
+        read = found["documents"] if documents is None else min(documents, found["documents"])
+        total += found["bytes"] * read / max(1, found["documents"])
+    return total
+
+
 def check_languages(context: Check) -> None:
     """Both languages are known, and the one of replay is named where there is replay."""
     from lingraft.corpus import find

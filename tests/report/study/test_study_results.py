@@ -62,7 +62,11 @@ def made(folder: Path, text: str = STUDY, wanted: Callable[[Cell], bool] = lambd
             kind, mark = step.stage.kind, step.fingerprint
             if not store.folder(kind, mark).exists():
                 store.open_work(kind, mark)
-                store.finish(kind, mark, {"figures": figures_of(planned.cell, kind), "seconds": 2.0})
+                store.finish(
+                    kind,
+                    mark,
+                    {"figures": figures_of(planned.cell, kind), "seconds": 2.0, "peak_memory_bytes": 3_000_000},
+                )
     return study
 
 
@@ -86,7 +90,15 @@ def test_means_differences_and_curves(tmp_path: Path) -> None:
     assert "against" not in quiet["figures"]["bits"]
     assert [point["x"] for point in quiet["curves"]["on the way"]["points"]] == [0, 1002]
     assert [point["mean"] for point in quiet["curves"]["on the way"]["points"]] == pytest.approx([6.0, 2.3])
-    assert quiet["costs"]["1"] == {"bytes": 1000, "tokens": 250, "flops": 1e12, "training_seconds": 2.0, "seconds": 8.0}
+    assert quiet["costs"]["1"] == {
+        "bytes": 1000,
+        "tokens": 250,
+        "flops": 1e12,
+        "training_seconds": 2.0,
+        "seconds": 8.0,
+        "kwh": None,
+        "peak_memory_bytes": 3_000_000,
+    }
     assert found["conditions"]["bases"] == [{"model": "small", "parameters": 7_000_000}]
     assert len(found["conditions"]["machines"]) == 1
 
@@ -121,7 +133,7 @@ def test_the_tables_as_text(tmp_path: Path) -> None:
     assert gaps.rows[0][1] == "**−0.500 [−0.748, −0.252]** (3)"
     assert gaps.rows[0][2] == "+0 [+0, +0] (3)"
     costs = tables.costs(found)
-    assert costs.rows[0] == ["false · nothing", "1.00 kB", "250", "1.00 × 10¹²", "2.0 s", "8.0 s"]
+    assert costs.rows[0] == ["false · nothing", "1.00 kB", "250", "1.00 × 10¹²", "2.0 s", "–", "3.00 MB", "8.0 s"]
     assert "Bytes of text shown: the most is 10.0% above the least." in costs.notes
     assert "Training FLOPs: the same." in costs.notes
     assert means.markdown().splitlines()[1] == "| --- | ---: | ---: |"

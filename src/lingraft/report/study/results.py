@@ -154,14 +154,23 @@ def _compare(
             figure["against"]["on_items"] = on_items
 
 
-def _costs(cell: _Cell) -> dict[str, float]:
-    """Text, tokens and FLOPs of all trainings of a cell, their seconds, and the seconds of all of its steps."""
+def _costs(cell: _Cell) -> dict[str, float | None]:
+    """Text, tokens and FLOPs of all trainings of a cell, time, energy and memory, and the seconds of all of its steps.
+
+    `kwh` is None where a training did not count them.
+    """
     trainings = [one for one in cell.artifacts.values() if all(key in one.figures for key in COSTS)]
     return {
         **{key: sum(one.figures[key] for one in trainings) for key in COSTS},
         "training_seconds": sum(one.manifest["seconds"] for one in trainings),
+        "kwh": _kwh([one.figures.get("energy") for one in trainings]),
+        "peak_memory_bytes": max((one.manifest["peak_memory_bytes"] for one in trainings), default=None),
         "seconds": sum(one.manifest["seconds"] for one in cell.artifacts.values()),
     }
+
+
+def _kwh(counted: Sequence[Mapping[str, Any] | None]) -> float | None:
+    return None if None in counted else sum(one["kwh"] for one in counted if one)
 
 
 def _conditions(cells: Sequence[_Cell]) -> dict[str, Any]:

@@ -110,6 +110,8 @@ def costs(results: Results) -> Table | None:
         "Tokens": ("tokens", fmt.amount),
         "FLOPs": ("flops", fmt.scientific),
         "Training": ("training_seconds", fmt.duration),
+        "Energy": ("kwh", fmt.energy),
+        "Most memory": ("peak_memory_bytes", fmt.size),
         "All steps": ("seconds", fmt.duration),
     }
     rows = []
@@ -131,9 +133,9 @@ def costs(results: Results) -> Table | None:
 
 
 def mean_cost(row: Mapping[str, Any], key: str) -> float | None:
-    """The mean over the seeds that are done."""
+    """The mean over the seeds that are done; None without any, and where it was not counted."""
     values = [cost[key] for cost in row["costs"].values()]
-    return sum(values) / len(values) if values else None
+    return sum(values) / len(values) if values and None not in values else None
 
 
 def equality(results: Results, key: str, what: str) -> str:
