@@ -1,5 +1,6 @@
 """The stages that read conversations and preferences, checked, forecast and run as a recipe has them."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,21 @@ def test_replay_alone_can_be_read_to_be_translated(folder: Path) -> None:
     assert step.forecast.figures["streams"].keys() == {"replay"}
     with pytest.raises(RecipeError, match=r"stages\.preferences: give sources of target, of replay, or of both"):
         planned(folder, "preferences.target=[]")
+
+
+def test_compressed_text_is_as_long_as_its_end_says(folder: Path) -> None:
+    plain = (folder / "en.jsonl").read_bytes()
+    member = gzip.compress(plain)
+
+    def forecast(content: bytes, name: str = "en.jsonl.gz") -> float:
+        (folder / name).write_bytes(content)
+        replay = planned(folder, f"corpus.replay.0.path={name}")["corpus"].forecast.figures["streams"]["replay"]
+        return sum(replay[part]["bytes"] for part in ("train", "held_out"))
+
+    assert forecast(member) == pytest.approx(len(plain))
+    two = member + gzip.compress(b"\n")
+    assert forecast(two) == pytest.approx(len(two) / 0.37)
+    assert forecast(b"12345", "en.jsonl.zst") == pytest.approx(5 / 0.37)
 
 
 def test_the_content_of_the_files_counts(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What the stages have in common that read a target and a replay stream from outside."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -55,17 +56,26 @@ def _identity_elsewhere(context: Check, source: Source) -> str:
 
 
 def num_bytes(context: Check, files: Files) -> dict[str, float | None]:
-    """Of the text of each stream that has sources; None where one of them is not here.
-
-    Compressed text is taken to be 2.7 times as long as its file.
-    """
+    """Of the text of each stream that has sources; None where one of them is not here."""
     sizes: dict[str, float | None] = {}
     for stream in STREAMS:
         found = [files_here(context, source, files) for source in getattr(context.config, stream)]
-        size = sum(p.stat().st_size * (2.7 if p.suffix in (".gz", ".zst") else 1) for paths in found for p in paths)
+        size = sum(_uncompressed_bytes(path) for paths in found for path in paths)
         if found:
             sizes[stream] = size if all(found) else None
     return sizes
+
+
+def _uncompressed_bytes(path: Path) -> float:
+    """Exact but for .zst and for .gz of several members or beyond 4 GB, which are taken to shrink to 37 %."""
+    size = path.stat().st_size
+    if path.suffix == ".gz" and size > 4:
+        with path.open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            # The length of the last member modulo 2^32 (RFC 1952, section 2.3.1).
+            length = int.from_bytes(file.read(4), "little")
+        return length if length >= size else size / 0.37
+    return size / 0.37 if path.suffix in (".gz", ".zst") else size
 
 
 def told_sources(context: Check, sizes: Mapping[str, float | None]) -> str:
