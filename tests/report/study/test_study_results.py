@@ -227,6 +227,8 @@ def test_drawings_tell_rows_apart(tmp_path: Path) -> None:
     assert len(lines) == 4
     assert len({(line.get("stroke"), line.get("stroke-dasharray")) for line in lines}) == 4
     assert len(curves.findall(".//{*}polygon[@fill-opacity]")) == 4
+    found["rows"][0]["curves"]["on the way"]["points"][1:] = []  # no curve
+    assert len(ET.fromstring(drawings.curves(found, "on the way")).findall(".//{*}polyline")) == 3
     points = ET.fromstring(drawings.points(found, "bits"))
     assert len(points.findall(".//{*}circle")) == 4
     assert len(points.findall(".//{*}line[@stroke-width='2']")) == 4
