@@ -3,8 +3,9 @@
     python benchmarks/studies.py NAME --data FOLDER --store FOLDER [--engine ray] [--only-recorded]
     python benchmarks/studies.py NAME --data FOLDER --store EMPTY_FOLDER --again AXIS=LABEL ... seed=N
 
-A stopped study goes on. Results: benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py. `--again`
-runs cells anew, holds their figures against the recorded ones and adds them to benchmarks/results/studies_again.json.
+What else a study's recipe names (LINGRAFT_BASES) must be set. A stopped study goes on. Results:
+benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py. `--again` runs cells anew, holds their figures
+against the recorded ones and adds them to benchmarks/results/studies_again.json.
 """
 
 import argparse

@@ -20,7 +20,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "studies"
 
 def read() -> list[tuple[Study, dict[str, Any] | None]]:
     """Every shipped study, with its recorded figures where there are any."""
-    os.environ.setdefault("LINGRAFT_DATA", "data")  # a recipe is read only with all of its variables set
+    for name in ("LINGRAFT_DATA", "LINGRAFT_BASES"):  # a recipe is read only with all of its variables set
+        os.environ.setdefault(name, "data")
     found = []
     for name, (path, _) in studies().items():
         recorded = RESULTS / f"{name}.json"

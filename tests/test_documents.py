@@ -69,7 +69,8 @@ def test_generated_pages_are_what_the_code_says(name: str) -> None:
 
 
 def test_study_pages_are_what_the_records_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LINGRAFT_DATA", "data")
+    for name in ("LINGRAFT_DATA", "LINGRAFT_BASES"):
+        monkeypatch.setenv(name, "data")
     runpy.run_path(str(ROOT / "docs" / "studies_page.py"))["write"](tmp_path)
     written = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
     there = sorted(path.relative_to(ROOT / "docs" / "studies") for path in (ROOT / "docs" / "studies").rglob("*.*"))

@@ -11,7 +11,15 @@ from lingraft.evaluate.evaluate import HeldOut
 
 
 def test_the_table_has_them_all() -> None:
-    assert list(ANALYSES) == ["experts", "context", "forgetting", "alignment", "quantization", "efficiency"]
+    assert list(ANALYSES) == [
+        "experts",
+        "context",
+        "forgetting",
+        "alignment",
+        "fertility",
+        "quantization",
+        "efficiency",
+    ]
 
 
 @pytest.mark.parametrize("name", ANALYSES)

@@ -17,6 +17,7 @@ def analyses() -> dict[str, Any]:
         "experts": experts(),
         "alignment": alignment(),
         "context": context(),
+        "fertility": fertility(),
         "quantization": quantization(),
         "efficiency": efficiency(),
     }
@@ -202,6 +203,41 @@ def alignment() -> dict[str, Any]:
             }
             for model, value in found.items()
             for layer in range(3)
+        ],
+    }
+
+
+def fertility() -> dict[str, Any]:
+    per_word = {"base": 2.65, "graft": 1.6, "pretrain": 1.6}
+
+    def costs(stream: str, model: str) -> dict[str, Any]:
+        value = per_word[model] if stream == "target" else 1.45
+        change = None if model == "base" else about(value / 2.65 - 1 if stream == "target" else 0.0, 0.005)
+        return {
+            "tokens": int(1000 * value),
+            "byte_fallback_rate": 0.031,
+            "tokens_per_word": about(value),
+            "tokens_per_sentence": about(20 * value, 0.5),
+            "bytes_per_token": about(7 / value),
+            "change": change,
+        }
+
+    return {
+        "target": "Polish",
+        "replay": "English",
+        "sentences": 1997,
+        "source": "ntrex",
+        "words": {"target": 1000, "replay": 1200},
+        "bytes": {"target": 7000, "replay": 6500},
+        "models": [
+            {
+                "model": model,
+                "vocabulary": 8192 if model == "base" else 12_288,
+                "added_tokens": 0 if model == "base" else 4096,
+                "parity": about(value / 1.45),
+                **{stream: costs(stream, model) for stream in ("target", "replay")},
+            }
+            for model, value in per_word.items()
         ],
     }
 

@@ -73,6 +73,9 @@ def test_every_analysis_is_told(report, page_of):
         "+38.1 [+31.1, +45.1] points",
         "up to 512 tokens; documents are never joined",
         "base, 12 tokens cut",
+        "With the tokenizer of base, Polish takes 1.83 times the tokens of English; with that of pretrain, 1.10 times.",
+        "graft 12,288 tokens, +4,096 1.60 [1.59, 1.61]",
+        "−39.6% [−40.1%, −39.1%] better",
         "16.4 K bytes: there is enough text for 3 only, too few.",
         "+0.0800 • [+0.0700, +0.0900]",
         "10.5 70%",
@@ -111,7 +114,7 @@ def test_each_stands_alone_and_may_be_missing(report, page_of, name):
     assert set(sections(page_of(report))) & set(TITLES) == {name}
 
 
-@pytest.mark.parametrize("name", ["experts", "alignment", "context", "quantization"])
+@pytest.mark.parametrize("name", ["experts", "alignment", "context", "fertility", "quantization"])
 def test_a_single_model(report, page_of, name):
     found = of_models(report["analysis"][name], ["base"])
     assert "pretrain" not in json.dumps(found)

@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from lingraft.report import write
 from lingraft.report.page import TEMPLATES
 
-ANALYSES = ["forgetting", "experts", "alignment", "context", "quantization", "efficiency"]
+ANALYSES = ["forgetting", "experts", "alignment", "context", "fertility", "quantization", "efficiency"]
 OPTIONAL = ["corpus", "tokenizer", "graft", "training", "evaluation", "analysis", "export"]
 
 
@@ -135,7 +135,7 @@ def test_a_failed_proof_is_said(report, tmp_path):
 
 
 def test_every_template_is_there():
-    assert len(list(TEMPLATES.glob("*.html"))) == 27
+    assert len(list(TEMPLATES.glob("*.html"))) == 28
 
 
 def test_intervals_say_what_they_cover(report, tmp_path):

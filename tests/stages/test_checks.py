@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,8 @@ def hub_cache(folder: Path) -> Path:
 def test_a_shipped_recipe_passes(name: str, tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINGRAFT_DATA", str(made_up_data(tmp_path, find(name))))
     monkeypatch.setenv("LINGRAFT_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("LINGRAFT_BASES", str(tmp_path / "bases"))
+    shutil.copytree(tiny_base, tmp_path / "bases" / "llama2")
     base = tmp_path / "runs" / "english-mixtral" / "export" / "hf"
     save_mixtral(base, tiny_base)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ ANALYSES = {
     "context": "lingraft.analyze.context:context",
     "forgetting": "lingraft.analyze.forgetting:forgetting",
     "alignment": "lingraft.analyze.alignment:alignment",
+    "fertility": "lingraft.analyze.fertility:fertility",
     "quantization": "lingraft.analyze.quantization:quantization",
     "efficiency": "lingraft.analyze.efficiency:efficiency",
 }

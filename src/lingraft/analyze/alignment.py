@@ -28,7 +28,6 @@ HEADLINE = "centered_margin"
 margin takes out all three. Its mean over the layers is the headline, so that no layer is picked for its result."""
 SIMILARITIES = ("raw", "centered")
 BATCH_TOKENS = 2048
-LEAST_PAIRS = 20
 
 Figure = dict[str, float | None]
 
@@ -37,7 +36,7 @@ def alignment(
     subject: Subject,
     *,
     parallel: Path | None = None,
-    sentences: Annotated[int, Field(ge=LEAST_PAIRS)] = 500,
+    sentences: Annotated[int, Field(ge=sources.LEAST)] = 500,
 ) -> dict[str, Any]:
     """Accuracy of finding a sentence's translation by its mean state, for every model and layer, in both ways.
 
@@ -47,24 +46,18 @@ def alignment(
     the starter. At most so many `sentences` are taken, evenly spread. Intervals come from resampling sentences; the
     sentences to choose from stay all.
     """
-    languages = {text.stream: text.language for text in subject.texts}
-    if len(languages) < 2:
-        return {"skipped": "there is no replay text, and so no second language."}
-    target, replay = languages["target"], languages["replay"]
-    pairs = (
-        sources.shipped(target.tag, replay.tag) if parallel is None else sources.read(parallel, target.tag, replay.tag)
-    )
-    if len(pairs) < LEAST_PAIRS:
-        what = f"{len(pairs)} parallel sentences of {target.name} and {replay.name}"
-        return {"skipped": f"there are {what}, too few; name a file of more as the option parallel."}
-    pairs = [pairs[at * len(pairs) // sentences] for at in range(sentences)] if len(pairs) > sentences else pairs
+    found = sources.of(subject.texts, parallel)
+    if isinstance(found, str):
+        return {"skipped": found}
+    found = found.spread(sentences)
+    pairs = found.pairs
     kept = {name: _measure(subject, name, path, pairs) for name, path in subject.models.items()}
     by_spelling_N, draws = _by_spelling(pairs), Resampling(len(pairs), subject.seed)
     return {
-        "target": target.name,
-        "replay": replay.name,
+        "target": found.target,
+        "replay": found.replay,
         "pairs": len(pairs),
-        "source": "starter" if parallel is None else parallel.name,
+        "source": found.source,
         "chance": 1 / len(pairs),
         "variants": list(VARIANTS),
         "headline": f"{HEADLINE}, mean of both ways and of all layers above the embeddings",

@@ -2,18 +2,49 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
 import langcodes
 
 from lingraft.core.errors import InputError
+from lingraft.evaluate.evaluate import HeldOut
 
 SHIPPED = Path(__file__).parents[1] / "starter" / "tasks" / "parallel.jsonl"
 ENDINGS = ("", ".gz")
+LEAST = 20
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences of two languages, the names of these, and of where the sentences come from."""
+
+    target: str
+    replay: str
+    source: str
+    pairs: Sequence[Pair]
+
+    def spread(self, most: int) -> "Sentences":
+        """At most so many, evenly spread."""
+        size = len(self.pairs)
+        return replace(self, pairs=[self.pairs[at * size // most] for at in range(most)]) if size > most else self
+
+
+def of(texts: Iterable[HeldOut], place: Path | None) -> Sentences | str:
+    """Those of the languages of these texts in a file or folder, by default the starter's; or why there are none."""
+    languages = {text.stream: text.language for text in texts}
+    if len(languages) < 2:
+        return "there is no replay text, and so no second language."
+    target, replay = languages["target"], languages["replay"]
+    pairs = shipped(target.tag, replay.tag) if place is None else read(place, target.tag, replay.tag)
+    if len(pairs) < LEAST:
+        what = f"{len(pairs)} parallel sentences of {target.name} and {replay.name}"
+        return f"there are {what}, too few; name a file of more as the option parallel."
+    return Sentences(target.name, replay.name, "starter" if place is None else place.name, pairs)
 
 
 def read(place: Path, target: str, replay: str) -> list[Pair]:

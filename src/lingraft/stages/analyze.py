@@ -13,8 +13,8 @@ from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
 from .streams import held_out_bytes
 
-WITHOUT_TEXT = ("efficiency",)
-"""Analyses of figures that there are already."""
+WITHOUT_TEXT = ("efficiency", "fertility")
+"""Analyses in which no model reads held-out text."""
 
 
 class Analysis(BaseModel):

@@ -136,6 +136,11 @@ def test_the_tables_as_text(tmp_path: Path) -> None:
     assert costs.rows[0] == ["false · nothing", "1.00 kB", "250", "1.00 × 10¹²", "2.0 s", "–", "3.00 MB", "8.0 s"]
     assert "Bytes of text shown: the most is 10.0% above the least." in costs.notes
     assert "Training FLOPs: the same." in costs.notes
+    for row in found["rows"]:
+        for cost in row["costs"].values():
+            cost |= {"bytes": 0, "tokens": 0, "flops": 0, "training_seconds": 0}
+    assert tables.costs(found).columns[1:] == ["All steps"]
+    assert tables.costs(found).notes == ["Means over seeds; a step that cells share is counted in each."]
     assert means.markdown().splitlines()[1] == "| --- | ---: | ---: |"
 
 
@@ -222,6 +227,8 @@ def test_drawings_tell_rows_apart(tmp_path: Path) -> None:
     assert len(lines) == 4
     assert len({(line.get("stroke"), line.get("stroke-dasharray")) for line in lines}) == 4
     assert len(curves.findall(".//{*}polygon[@fill-opacity]")) == 4
+    found["rows"][0]["curves"]["on the way"]["points"][1:] = []  # no curve
+    assert len(ET.fromstring(drawings.curves(found, "on the way")).findall(".//{*}polyline")) == 3
     points = ET.fromstring(drawings.points(found, "bits"))
     assert len(points.findall(".//{*}circle")) == 4
     assert len(points.findall(".//{*}line[@stroke-width='2']")) == 4

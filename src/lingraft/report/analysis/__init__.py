@@ -3,15 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from . import alignment, context, efficiency, experts, forgetting, quantization
+from . import alignment, context, efficiency, experts, fertility, forgetting, quantization
 
-__all__ = ["alignment", "context", "efficiency", "experts", "forgetting", "quantization", "shown", "skipped"]
+__all__ = [
+    "alignment",
+    "context",
+    "efficiency",
+    "experts",
+    "fertility",
+    "forgetting",
+    "quantization",
+    "shown",
+    "skipped",
+]
 
 TITLES = {
     "forgetting": "Forgetting",
     "experts": "Experts",
     "alignment": "Alignment of the languages",
     "context": "Context",
+    "fertility": "Fertility on the same sentences",
     "quantization": "Quantization",
     "efficiency": "Efficiency",
 }

@@ -22,7 +22,7 @@ LETTER = 6.6
 
 
 def curves(results: Results, label: str) -> str:
-    """The mean of every row over what was spent, in a band of its interval over seeds; empty without points."""
+    """The mean of every row over what was spent, in a band of its interval over seeds; one point is no curve."""
     measure = results["measures"][label]
     series = [
         Series(
@@ -32,12 +32,13 @@ def curves(results: Results, label: str) -> str:
         )
         for row in results["rows"]
     ]
-    series = [one for one in series if one.points]
+    series = [one for one in series if len(one.points) > 1]
     if not series:
         return ""
     written = {"bytes": fmt.size, "tokens": fmt.amount, "seconds": fmt.duration}.get(measure["over"], fmt.amount)
     spent = over_cost([point[0] for one in series for point in one.points], written)
-    drawn = chart(label, f"{_unit(measure)}over {measure['over']}; bands are over seeds", series, **spent)
+    over = measure["over"].replace("_", " ")
+    drawn = chart(label, f"{_unit(measure)}over {over}; bands are over seeds", series, **spent)
     return _lines(drawn)
 
 

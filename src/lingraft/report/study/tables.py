@@ -104,16 +104,17 @@ def on_items(results: Results, label: str) -> Table | None:
 
 
 def costs(results: Results) -> Table | None:
-    """What each row's cells took in the mean; None while no cell is done."""
-    written = {
+    """What each row's cells took in the mean, of trainings only where there are any; None while no cell is done."""
+    of_trainings = {
         "Text shown": ("bytes", fmt.size),
         "Tokens": ("tokens", fmt.amount),
         "FLOPs": ("flops", fmt.scientific),
         "Training": ("training_seconds", fmt.duration),
         "Energy": ("kwh", fmt.energy),
         "Most memory": ("peak_memory_bytes", fmt.size),
-        "All steps": ("seconds", fmt.duration),
     }
+    trained = any(cost["training_seconds"] for row in results["rows"] for cost in row["costs"].values())
+    written = {**(of_trainings if trained else {}), "All steps": ("seconds", fmt.duration)}
     rows = []
     for row in results["rows"]:
         told = [as_text(mean_cost(row, key)) if row["costs"] else "" for key, as_text in written.values()]
@@ -126,7 +127,8 @@ def costs(results: Results) -> Table | None:
         [_axes(results), *written],
         rows,
         [
-            "Means over seeds, of all trainings of a cell together; a step that cells share is counted in each.",
+            f"Means over seeds{', of all trainings of a cell together' if trained else ''}; a step that cells share is "
+            "counted in each.",
             *(note for note in notes if note),
         ],
     )
