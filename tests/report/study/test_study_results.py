@@ -131,7 +131,7 @@ def test_the_tables_as_text(tmp_path: Path) -> None:
     gaps = tables.differences(found)
     assert gaps.title == "Differences from words.shout false"
     assert gaps.rows[0][1] == "**−0.500 [−0.748, −0.252]** (3)"
-    assert gaps.rows[0][2] == "+0 [+0, +0] (3)"
+    assert len(gaps.columns) == 2  # words are the same in all rows
     costs = tables.costs(found)
     assert costs.rows[0] == ["false · nothing", "1.00 kB", "250", "1.00 × 10¹²", "2.0 s", "–", "3.00 MB", "8.0 s"]
     assert "Bytes of text shown: the most is 10.0% above the least." in costs.notes
@@ -185,7 +185,7 @@ def test_the_page(tmp_path: Path) -> None:
         "## What we cannot say",
     ]
     links = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert links == [f"figures/study-{name}.svg" for name in ("bits", "words", "on-the-way")]
+    assert links == [f"figures/study-{name}.svg" for name in ("bits", "on-the-way")]
     for link in links:
         drawing = ET.parse(path.parent / link).getroot()
         assert drawing.find("{http://www.w3.org/2000/svg}title").text

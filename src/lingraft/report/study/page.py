@@ -28,6 +28,8 @@ def figures(results: Results) -> dict[str, str]:
     drawn = {}
     for label in results["measures"]:
         is_curve = label in results["rows"][0]["curves"]
+        if not is_curve and not tables.varies(results, label):
+            continue
         drawing = (drawings.curves if is_curve else drawings.points)(results, label)
         if drawing:
             drawn[_file(results, label)] = drawing
@@ -98,7 +100,8 @@ def _table(table: Table | None, *, titled: bool = True) -> list[str]:
 
 def _uncertainty(results: Results) -> list[str]:
     """Seeds and items are different uncertainties: both, side by side."""
-    labels = [label for label, measure in results["measures"].items() if measure["items"]]
+    measures = results["measures"].items()
+    labels = [label for label, measure in measures if measure["items"] and tables.varies(results, label)]
     if not labels:
         return []
     parts = [

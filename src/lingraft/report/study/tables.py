@@ -53,13 +53,13 @@ def means(results: Results) -> Table:
 
 def differences(results: Results) -> Table | None:
     """Every row less its reference, paired by seed; None where the study names no reference."""
-    labels = list(_figures(results))
+    labels = [label for label in _figures(results) if varies(results, label)]
     rows = [
         [name(row), *(_difference(row["figures"][label].get("against"), digits(results, label)) for label in labels)]
         for row in results["rows"]
         if not row["reference"]
     ]
-    if not results["against"] or not rows:
+    if not results["against"] or not rows or not labels:
         return None
     reference = ", ".join(f"{axis} {label}" for axis, label in results["against"].items())
     return Table(
@@ -71,6 +71,15 @@ def differences(results: Results) -> Table | None:
             "braces. An interval without 0 is in bold; it is not corrected for how many there are."
         ],
     )
+
+
+def varies(results: Results, label: str) -> bool:
+    """Whether a figure differs between rows of a seed: that of a step which all rows share does not."""
+    by_seed: dict[str, set[float]] = {}
+    for row in results["rows"]:
+        for seed, value in row["figures"][label]["values"].items():
+            by_seed.setdefault(seed, set()).add(value["value"])
+    return len(results["rows"]) == 1 or not by_seed or any(len(values) > 1 for values in by_seed.values())
 
 
 def by_seed(results: Results, label: str) -> Table:
