@@ -57,6 +57,12 @@ def test_a_whole_base_is_linked_and_measured(folder: Path) -> None:
     assert run(folder, step) == figures
 
 
+def test_an_exported_base_goes_by_the_name_of_its_run(folder: Path) -> None:
+    shutil.move(folder / "base", folder / "runs" / "mine" / "export" / "hf")
+    step = planned(folder, "base.model=runs/mine/export/hf")
+    assert run(folder, step)["model"] == step.forecast.figures["model"] == "mine"
+
+
 def test_a_base_is_known_by_its_content(folder: Path) -> None:
     before = planned(folder).fingerprint
     (folder / "base").rename(folder / "moved")

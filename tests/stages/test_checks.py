@@ -271,3 +271,10 @@ def test_text_that_is_repeated_too_often_is_warned_of(tmp_path: Path) -> None:
     told, _ = warnings(planned(tmp_path))
     assert told.startswith("warning: pretrain: the target text is shown 6.0 times; from the fourth on repeated text")
     assert warnings(planned(tmp_path, "pretrain.epochs=3")) == []
+
+
+def test_a_language_to_keep_without_text_is_told(tmp_path: Path) -> None:
+    told = warnings(planned(tmp_path, "corpus.replay=[]", "pretrain.mix={target: 1.0}", "pretrain.epochs=3"))
+    assert told == [
+        "warning: corpus: no replay text is given, so that nothing will tell how much of the base's language is lost."
+    ]

@@ -152,8 +152,8 @@ def _divide(name: str, chosen: set[bytes], num_documents: int, folder: Path, pro
                 train.add(document, len(data))
                 continue
             held_out.add(document, len(data))
-            if len(names) < NUM_GROUP_NAMES:
-                names.setdefault(document.group or document.place)
+            if document.group is not None and len(names) < NUM_GROUP_NAMES:
+                names.setdefault(document.group)
     return {
         "train": {"documents": train.num_documents, "bytes": train.num_bytes},
         "held_out": {"documents": held_out.num_documents, "bytes": held_out.num_bytes, "groups": list(names)},

@@ -91,7 +91,7 @@ def forecast(context: Check) -> Forecast:
             figures=figures,
         )
     sizes = describe(folder) if any(folder.glob("*.safetensors")) else _expected(folder, trusted)
-    figures = {"model": folder.name, **trusted, **sizes}
+    figures = {"model": _name(folder), **trusted, **sizes}
     return Forecast(reads=str(folder), writes="links", disk_bytes=4096, seconds=1, figures=figures)
 
 
@@ -103,7 +103,7 @@ def run(job: Job) -> dict[str, Any]:
         make(job.config.architecture, job.folder, job.settings.seed)
         return {**_identity_of_new(job.config), **describe(job.folder)}
     source = source_folder(job.config, job.recipe_folder, job.progress)
-    name = job.config.model if local_folder(job.config.model, job.recipe_folder) is None else source.name
+    name = job.config.model if local_folder(job.config.model, job.recipe_folder) is None else _name(source)
     for path in _files(source):
         link = job.folder / path.name
         link.unlink(missing_ok=True)
@@ -124,6 +124,11 @@ def local_folder(model: str, recipe_folder: Path) -> Path | None:
             remedy="A relative folder is looked for beside the recipe file. Set base.model.",
         )
     return None
+
+
+def _name(folder: Path) -> str:
+    """What a folder is called; an exported one is called hf, as every other, and goes by the name of its run."""
+    return folder.parents[1].name if folder.parts[-2:] == ("export", "hf") else folder.name
 
 
 def source_folder(config: Base, recipe_folder: Path, progress: Progress = SILENT) -> Path:

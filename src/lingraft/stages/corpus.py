@@ -59,7 +59,14 @@ def forecast(context: Check) -> Forecast:
         disk_bytes=total / 2 if known else None,
         seconds=total / 20e6 + 1 if known else None,
         figures={"streams": streams},
+        warnings=_warnings(context),
     )
+
+
+def _warnings(context: Check) -> tuple[str, ...]:
+    if context.recipe.replay is None or context.config.replay:
+        return ()
+    return ("no replay text is given, so that nothing will tell how much of the base's language is lost.",)
 
 
 def run(job: Job) -> dict[str, Any]:
