@@ -22,7 +22,7 @@ from lingraft.core.shipped import find
 
 LINGRAFT = [sys.executable, "-m", "lingraft"]
 MEASURED = frozenset(
-    {"finished", "seconds", "hours", "tokens_per_second", "characters_per_second", "peak_memory_bytes"}
+    {"finished", "seconds", "cpu_seconds", "hours", "tokens_per_second", "characters_per_second", "peak_memory_bytes"}
 )
 MEASURED |= {"device_memory_bytes", "mfu", "peak_flops_per_second", "energy", "watt_hours", "hour", "Wh"}
 """Keys of what is measured by a clock or a meter: of no two runs is it the same."""

@@ -145,6 +145,7 @@ def record(
                 "step": step,
                 "kind": manifest["kind"],
                 "seconds": round(manifest["seconds"] + sum(stopped[step]), 3),
+                "cpu_seconds": manifest.get("cpu_seconds"),
                 "stops": len(stopped[step]),
                 "peak_memory_bytes": manifest["peak_memory_bytes"],
             }

@@ -105,6 +105,7 @@ def test_every_step_is_carried_out_and_linked(folder: Path) -> None:
     assert words.manifest["settings"] == {"seed": 17}
     assert set(words.manifest["outside"]) == {"files.0.path"}
     assert manifest["peak_memory_bytes"] > 1e6
+    assert manifest["cpu_seconds"] > 0
     assert manifest["seconds"] > 0
     assert (folder / "store/runs/run/count/half.txt").read_text(encoding="utf-8") == "half"
     assert (folder / "store/runs/run/count/log.txt").read_text(encoding="utf-8") == "about to nothing\n"

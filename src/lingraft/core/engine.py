@@ -118,6 +118,7 @@ def _carry_out(
             "outside": dict(step.outside),
             "figures": result["figures"],
             "seconds": seconds,
+            "cpu_seconds": result["cpu_seconds"],
             "peak_memory_bytes": result["peak_memory_bytes"],
         },
     )
@@ -258,9 +259,13 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     except LingraftError as error:
         answer = _as_message(error)
     else:
-        usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         unit = 1 if sys.platform == "darwin" else 1024
-        answer = {"figures": figures, "peak_memory_bytes": usage * unit}
+        answer = {
+            "figures": figures,
+            "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 3),
+            "peak_memory_bytes": max(one.ru_maxrss for one in used) * unit,
+        }
     pipe.send(("result", answer))
     pipe.close()
 
