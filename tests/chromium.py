@@ -19,7 +19,7 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage", "--hide-scrollbars"),
 )
-SECONDS = 20
+SECONDS = 60
 _START = """
 import os, sys
 high = [fd + 100 for fd in (3, 4)]
@@ -155,7 +155,7 @@ class Tab:
     def wait(self, condition: str) -> None:
         """Until a JavaScript expression holds, on this page or the one after it."""
         script = (
-            f"new Promise((done) => {{ setTimeout(done, {SECONDS}000, false); (function look() {{ let holds = false; "
+            f"new Promise((done) => {{ setTimeout(done, {SECONDS // 2}000, false); (function look() {{ let holds = false; "
             f"try {{ holds = {condition}; }} catch {{}} if (holds) done(true); else setTimeout(look, 10); }})(); }})"
         )
         for _ in range(20):
