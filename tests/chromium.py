@@ -155,7 +155,8 @@ class Tab:
     def wait(self, condition: str) -> None:
         """Until a JavaScript expression holds, on this page or the one after it."""
         script = (
-            f"new Promise((done) => {{ setTimeout(done, {SECONDS // 2}000, false); (function look() {{ let holds = false; "
+            f"new Promise((done) => {{ setTimeout(done, {SECONDS // 2}000, false); "
+            "(function look() { let holds = false; "
             f"try {{ holds = {condition}; }} catch {{}} if (holds) done(true); else setTimeout(look, 10); }})(); }})"
         )
         for _ in range(20):
