@@ -212,6 +212,7 @@ def test_overrides(tmp_path: Path) -> None:
     assert recipe.stages["base"].model == "other"
     assert read(tmp_path, recipe.yaml()) == recipe
     assert read(tmp_path, RECIPE, "replay=en", "replay=").replay is None
+    assert set(read(tmp_path, RECIPE, "count=").stages) == set(recipe.stages) - {"count"}
 
 
 @pytest.mark.parametrize(
@@ -230,6 +231,7 @@ def test_overrides(tmp_path: Path) -> None:
         ("words.files=[{pth: x}]", "-s words.files=[{pth: x}]: stages.words.files.0.pth: this key is not known."),
         ("seed=2024-01-01", "-s seed=2024-01-01:1: a value of this kind (date) is not used in recipes."),
         ("evaluate.samples=3", "-s evaluate.samples=3: evaluate: this key is not known. Known: base, language"),
+        ("stages.nothing=null", 'there is no stage of the kind "nothing"'),
     ],
 )
 def test_bad_overrides(tmp_path: Path, override: str, said: str) -> None:

@@ -47,13 +47,14 @@ class Source:
     def override(self, override: Override) -> None:
         """Set one value of a recipe; a whole stage set to null is left out."""
         keys, where = override.key.split("."), override.where
-        if keys[0] in (self.data.get("stages") or {}):
+        stages = self.data.get("stages") or {}
+        if keys[0] in stages:
             keys.insert(0, "stages")
         dotted_keys = [".".join(keys[: depth + 1]) for depth in range(len(keys))]
         self.places = {k: v for k, v in self.places.items() if not k.startswith(f"{dotted_keys[-1]}.")}
         place: Any = self.data
-        if keys[0] == "stages" and len(keys) == 2 and override.value is None:
-            del place["stages"][keys[1]]
+        if keys[0] == "stages" and len(keys) == 2 and keys[1] in stages and override.value is None:
+            del stages[keys[1]]
             return
         for key, dotted_key in zip(keys, dotted_keys, strict=True):
             index: Any = int(key) if isinstance(place, list) and key.isdigit() else key
