@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lingraft.core.shipped import studies
-from lingraft.core.study import Study, load
+from lingraft.core.study.study import Study, load
 from lingraft.report.study import page
 from lingraft.stages import table
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from systems_tables import Record, tables
 
-from lingraft.core.measure import Absent, Measure, Value, read
+from lingraft.core.study.measure import Absent, Measure, Value, read
 from lingraft.report import format as fmt
 from lingraft.report.study.tables import Table
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lingraft.core.measure import Measure, Value
+from lingraft.core.study.measure import Measure, Value
 
 ROOT = Path(__file__).parents[1]
 NOTHING = Value(0.0)

@@ -9,8 +9,8 @@ from .cli_errors import user_errors
 from .cli_options import DEFAULT_STORE, StoreFolder
 
 if TYPE_CHECKING:
-    from lingraft.core.study import Study
-    from lingraft.core.study_plan import Planned
+    from lingraft.core.study.plan import Planned
+    from lingraft.core.study.study import Study
 
 app = typer.Typer(help="Vary a recipe over axes and seeds.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,7 +26,7 @@ def plan(study: StudyName, cells: Cells = None, store: StoreFolder = DEFAULT_STO
     """Show the cells, the steps that they share, what is done, and how long the rest is likely to take."""
     from rich.console import Console
 
-    from lingraft.core.study_plan import plan_text
+    from lingraft.core.study.plan import plan_text
 
     with user_errors():
         _, planned = _plan(study, cells, store)
@@ -49,20 +49,21 @@ def run(
     """
     from rich.console import Console
 
-    from lingraft.core import study_ray, study_run
     from lingraft.core.artifact import Store
     from lingraft.core.screen import Screen
+    from lingraft.core.study import on_ray
+    from lingraft.core.study.run import Failures, execute_cells
     from lingraft.stages import PRELOAD
 
     with user_errors():
         loaded, planned = _plan(study, cells, store)
         kept = Store(store)
-        failures = study_run.Failures(kept, loaded.name)
+        failures = Failures(kept, loaded.name)
         with Screen(Console(stderr=True)) as screen:
             if engine == "ray":
-                failed = study_ray.execute_cells(planned, kept, failures, screen, PRELOAD, cpus_per_step=cpus_per_step)
+                failed = on_ray.execute_cells(planned, kept, failures, screen, PRELOAD, cpus_per_step=cpus_per_step)
             else:
-                failed = study_run.execute_cells(planned, kept, failures, screen, PRELOAD)
+                failed = execute_cells(planned, kept, failures, screen, PRELOAD)
     typer.echo(f"{len(planned) - len(failed)} of {len(planned)} cells done; next: lingraft study show {study}")
     for name, failure in failed.items():
         typer.echo(f"failed: {name}: {failure.step}: {failure.why}", err=True)
@@ -85,7 +86,7 @@ def show(
     from rich.console import Console
 
     from lingraft.core.artifact import Store, write_json
-    from lingraft.core.study_run import Failures
+    from lingraft.core.study.run import Failures
     from lingraft.evaluate.between import on_same_items
     from lingraft.report.study import page as study_page
     from lingraft.report.study import tables
@@ -110,8 +111,8 @@ def show(
 def _plan(name: str, cells: list[str] | None, store: Path) -> "tuple[Study, list[Planned]]":
     from lingraft.core.artifact import Store
     from lingraft.core.shipped import find_study
-    from lingraft.core.study import chosen, load
-    from lingraft.core.study_plan import plan_cells
+    from lingraft.core.study.plan import plan_cells
+    from lingraft.core.study.study import chosen, load
     from lingraft.stages import table
 
     study = load(find_study(name), table())

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from lingraft.core.measure import Measure
 from lingraft.core.stage import Input
+from lingraft.core.study.measure import Measure
 from lingraft.corpus.document import Document
 from lingraft.corpus.language import find
 from lingraft.corpus.shards import ShardWriter

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lingraft.core.measure import Measure, parse
 from lingraft.core.stage import Input
+from lingraft.core.study.measure import Measure, parse
 from lingraft.corpus import find
 
 from . import statistics

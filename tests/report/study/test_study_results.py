@@ -11,9 +11,9 @@ from stages_for_tests import TABLE, write_recipe
 
 from lingraft.core.artifact import Store
 from lingraft.core.errors import RecipeError
-from lingraft.core.study import Cell, Study, load
-from lingraft.core.study_plan import plan_cells
-from lingraft.core.study_run import Failure
+from lingraft.core.study.plan import plan_cells
+from lingraft.core.study.run import Failure
+from lingraft.core.study.study import Cell, Study, load
 from lingraft.report.study import drawings, page, tables
 from lingraft.report.study.results import collect
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lingraft.core.errors import RecipeError
-from lingraft.core.study import Study
+from lingraft.core.study.study import Study
 from lingraft.report import format as fmt
 
 from . import drawings, tables

@@ -7,11 +7,11 @@ from typing import Any
 
 from lingraft.core.artifact import Store
 from lingraft.core.errors import RecipeError
-from lingraft.core.measure import Absent, Measure, read, read_curve
 from lingraft.core.stage import Input
-from lingraft.core.study import Study
-from lingraft.core.study_plan import Planned
-from lingraft.core.study_run import Failure
+from lingraft.core.study.measure import Absent, Measure, read, read_curve
+from lingraft.core.study.plan import Planned
+from lingraft.core.study.run import Failure
+from lingraft.core.study.study import Study
 
 from .statistics import over_seeds, paired
 

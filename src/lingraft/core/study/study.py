@@ -9,15 +9,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from . import yaml_source
-from .errors import RecipeError
+from lingraft.core import yaml_source
+from lingraft.core.errors import RecipeError
+from lingraft.core.recipe import Recipe, validate
+from lingraft.core.recipe import load as load_recipe
+from lingraft.core.registry import did_you_mean
+from lingraft.core.shipped import find
+from lingraft.core.stage import Stage
+from lingraft.core.yaml_source import Override, Source
+
 from .measure import Measure
-from .recipe import Recipe, validate
-from .recipe import load as load_recipe
-from .registry import did_you_mean
-from .shipped import find
-from .stage import Stage
-from .yaml_source import Override, Source
 
 SEED = "seed"
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .registry import did_you_mean
+from lingraft.core.registry import did_you_mean
 
 EVERY = "[]"
 _PART = re.compile(r"([\w-]+)((?:\[[^\[\]]*\])*)(?:\.(?=.)|$)")

@@ -16,9 +16,9 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.progress import Progress
 from lingraft.core.run import Run
 from lingraft.core.shipped import find_study, studies
-from lingraft.core.study import Study, chosen, label_of, load
-from lingraft.core.study_plan import Planned, distinct, plan_cells, plan_text
-from lingraft.core.study_run import Failure, Failures, execute_cells
+from lingraft.core.study.plan import Planned, distinct, plan_cells, plan_text
+from lingraft.core.study.run import Failure, Failures, execute_cells
+from lingraft.core.study.study import Study, chosen, label_of, load
 from lingraft.stages import table
 
 STUDY = """# Does shouting help?
@@ -36,7 +36,9 @@ measure:
   counted: {figure: count.words, better: higher}
 compare: {against: {count: plain}}
 """
-PACKAGES = os.pathsep.join([str(Path(__file__).parent), str(Path(lingraft.__file__).parents[1])])
+PACKAGES = os.pathsep.join(
+    str(folder) for folder in (Path(__file__).parent, Path(__file__).parents[1], Path(lingraft.__file__).parents[1])
+)
 RUN = """
 import sys
 from pathlib import Path

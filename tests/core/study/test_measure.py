@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lingraft.core.measure import Absent, Measure, Value, parse, read, read_curve
+from lingraft.core.study.measure import Absent, Measure, Value, parse, read, read_curve
 
 FIGURES = {
     "bits": [

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .artifact import Store, write_json
-from .engine import Crashed, execute
-from .errors import LingraftError
-from .plan import Step
-from .progress import Progress
-from .run import Run
-from .study_plan import Planned
+from lingraft.core.artifact import Store, write_json
+from lingraft.core.engine import Crashed, execute
+from lingraft.core.errors import LingraftError
+from lingraft.core.plan import Step
+from lingraft.core.progress import Progress
+from lingraft.core.run import Run
+
+from .plan import Planned
 
 
 @dataclass(frozen=True)

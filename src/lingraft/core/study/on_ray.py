@@ -5,16 +5,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .artifact import Store
-from .engine import Crashed, make
-from .errors import LingraftError, RecipeError
-from .plan import Step, referenced
-from .progress import Progress
-from .recipe import Recipe
-from .run import Run
-from .stage import Input
-from .study_plan import Planned
-from .study_run import Failure, Failures
+from lingraft.core.artifact import Store
+from lingraft.core.engine import Crashed, make
+from lingraft.core.errors import LingraftError, RecipeError
+from lingraft.core.plan import Step, referenced
+from lingraft.core.progress import Progress
+from lingraft.core.recipe import Recipe
+from lingraft.core.run import Run
+from lingraft.core.stage import Input
+
+from .plan import Planned
+from .run import Failure, Failures
 
 
 def execute_cells(

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from .artifact import Store
-from .errors import LingraftError, RecipeError
-from .plan import Step, plan
-from .screen import duration
-from .stage import Stage
+from lingraft.core.artifact import Store
+from lingraft.core.errors import LingraftError, RecipeError
+from lingraft.core.plan import Step, plan
+from lingraft.core.screen import duration
+from lingraft.core.stage import Stage
+
 from .study import Cell
 
 STATES = ("done", "resume", "new")

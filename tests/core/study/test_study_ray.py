@@ -9,13 +9,13 @@ import pytest
 from stages_for_tests import TABLE
 from test_study import PACKAGES, STUDY, planned, write
 
-from lingraft.core import study_ray
 from lingraft.core.artifact import Store
 from lingraft.core.errors import RecipeError
 from lingraft.core.progress import Progress
 from lingraft.core.run import Run
-from lingraft.core.study import load
-from lingraft.core.study_run import Failures
+from lingraft.core.study import on_ray
+from lingraft.core.study.run import Failures
+from lingraft.core.study.study import load
 
 RUN = """
 import sys
@@ -29,7 +29,7 @@ carry_out(Path(sys.argv[1]))
 
 def carry_out(folder: Path) -> None:
     store = Store(folder / "store")
-    study_ray.execute_cells(planned(folder), store, Failures(store, "study"), Progress(), ())
+    on_ray.execute_cells(planned(folder), store, Failures(store, "study"), Progress(), ())
 
 
 def test_steps_are_tasks_of_a_cluster(tmp_path: Path) -> None:
