@@ -56,13 +56,15 @@ def made_in(store: Path, name: str, models: dict[str, Path], documents: int = 5)
     asking.ask(models, [task], folder / "answers", context_tokens=64)
 
 
-def evaluation(store: Path, name: str, kind: str = "evaluate") -> Input:
+def cell(store: Path, name: str, kind: str = "evaluate") -> dict[str, Input]:
     manifest = {
-        "config": {"corpus": "corpus", "documents": 5},
+        "config": {"corpus": "text", "documents": 5},
         "settings": {"language": "pl", "replay": "en", "seed": 7},
-        "inputs": {"corpus": "c1"},
     }
-    return Input(kind, name, store / "evaluate" / name, {}, manifest)
+    return {
+        "text": Input("corpus", "c1", store / "corpus" / "c1", {}, {}),
+        "evaluate": Input(kind, name, store / "evaluate" / name, {}, manifest),
+    }
 
 
 def test_bits_are_compared_as_two_models_of_one_evaluation_are(store: Path, tiny_base: Path) -> None:
@@ -75,12 +77,12 @@ def test_bits_are_compared_as_two_models_of_one_evaluation_are(store: Path, tiny
     told = row["against_base"]
     assert (row["model"], row["stream"]) == ("pretrain", "target")
     assert told["low"] < told["high"]
-    found = on_same_items(evaluation(store, "e1"), evaluation(store, "e2"), BITS)
+    found = on_same_items(cell(store, "e1"), cell(store, "e2"), BITS)
     assert found == (told["difference"], told["low"], told["high"])
 
 
 def test_tasks_are_compared_item_by_item(store: Path) -> None:
-    value, low, high = on_same_items(evaluation(store, "e1"), evaluation(store, "e2"), ACCURACY)
+    value, low, high = on_same_items(cell(store, "e1"), cell(store, "e2"), ACCURACY)
     rights = []
     for name in ("e1", "e2"):
         kept = json.loads((store / "evaluate" / name / "answers" / "toy" / "pretrain.json").read_text(encoding="utf-8"))
@@ -90,11 +92,11 @@ def test_tasks_are_compared_item_by_item(store: Path) -> None:
 
 
 def test_what_is_not_the_same_is_not_compared(store: Path) -> None:
-    first = evaluation(store, "e1")
-    fewer = evaluation(store, "fewer")
+    first = cell(store, "e1")
+    fewer = cell(store, "fewer")
     assert on_same_items(first, fewer, BITS) is None
     assert on_same_items(first, fewer, ACCURACY) is None
-    second = evaluation(store, "e2")
+    second = cell(store, "e2")
     for figure in (
         "evaluate.bits[model=pretrain, stream=target, source=novels].bits_per_byte",
         "evaluate.bits[model=pretrain, stream=other, source=all].bits_per_byte",
@@ -104,4 +106,4 @@ def test_what_is_not_the_same_is_not_compared(store: Path) -> None:
         "evaluate.speed.tokens",
     ):
         assert on_same_items(first, second, Measure(figure=figure)) is None
-    assert on_same_items(evaluation(store, "e1", kind="analyze"), second, BITS) is None
+    assert on_same_items(cell(store, "e1", kind="analyze"), second, BITS) is None

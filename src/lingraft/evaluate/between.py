@@ -15,18 +15,22 @@ from .evaluate import EVERY_SOURCE, STREAMS, held_out
 from .metrics import METRICS
 
 
-def on_same_items(first: Input, second: Input, measure: Measure) -> tuple[float, float, float] | None:
-    """The measured figure of the first less that of the second, and the interval from resampling items as pairs.
+def on_same_items(
+    cell: Mapping[str, Input], against: Mapping[str, Input], measure: Measure
+) -> tuple[float, float, float] | None:
+    """The measured figure of a cell less that of another, and the interval from resampling items as pairs.
 
-    None where the two were not asked the same, or their records are not kept: of a single source, of a task that the
-    harness defines.
+    Both cells are the artifacts of their steps, by name. None where the two were not asked the same, or their records
+    are not kept: of a single source, of a task that the harness defines.
     """
     _, table, *rest = parse(measure.figure)
     chosen = dict(rest[0]) if rest and isinstance(rest[0], tuple) else {}
+    first, second = cell[measure.step], against[measure.step]
     if first.kind != "evaluate" or second.kind != "evaluate" or "model" not in chosen:
         return None
     if table == "bits" and chosen.get("source", EVERY_SOURCE) == EVERY_SOURCE:
-        found = _bits(first, second, chosen["model"], chosen.get("stream", ""))
+        corpus = cell[first.manifest["config"]["corpus"]]
+        found = _bits(first, second, corpus, chosen["model"], chosen.get("stream", ""))
     elif table == "tasks" and chosen.get("metric") in METRICS:
         found = _task(first, second, chosen["model"], chosen.get("task", ""), chosen["metric"])
     else:
@@ -34,23 +38,21 @@ def on_same_items(first: Input, second: Input, measure: Measure) -> tuple[float,
     return (found.value, found.low, found.high) if found else None
 
 
-def _bits(first: Input, second: Input, model: str, stream: str) -> statistics.Interval | None:
+def _bits(first: Input, second: Input, corpus: Input, model: str, stream: str) -> statistics.Interval | None:
     kept, other = (_kept(one.folder / f"bits-{model}.json") for one in (first, second))
     asked = [{key: one.get("identity", {}).get(key) for key in ("texts", "context_tokens")} for one in (kept, other)]
     if asked[0] != asked[1] or stream not in kept.get("result", {}):
         return None
     records, against = ([Bits(**record) for record in one["result"][stream]] for one in (kept, other))
     seed = first.manifest["settings"]["seed"]
-    return statistics.difference(records, against, seed=seed, groups=_groups(first, stream))
+    return statistics.difference(records, against, seed=seed, groups=_groups(first, corpus, stream))
 
 
-def _groups(evaluation: Input, stream: str) -> list[str]:
+def _groups(evaluation: Input, corpus: Input, stream: str) -> list[str]:
     """What was resampled as one in the evaluation itself: read again from its corpus."""
-    config, settings = evaluation.manifest["config"], evaluation.manifest["settings"]
-    mark = evaluation.manifest["inputs"][config["corpus"]]
-    corpus = next(place for place in evaluation.folder.parents[1].glob(f"*/{mark}") if place.is_dir())
+    settings = evaluation.manifest["settings"]
     language = settings["language"] if stream == STREAMS[0] else settings["replay"]
-    (texts,) = held_out(corpus, {stream: find(language)}, config["documents"])
+    (texts,) = held_out(corpus.folder, {stream: find(language)}, evaluation.manifest["config"]["documents"])
     return texts.clusters(EVERY_SOURCE)
 
 

@@ -15,8 +15,11 @@ from lingraft.core.study.study import Study
 
 from .statistics import over_seeds, paired
 
-Between = Callable[[Input, Input, Measure], tuple[float, float, float] | None]
-"""The difference of two artifacts' figures on the same items, with its interval; None where items are not kept."""
+Between = Callable[[Mapping[str, Input], Mapping[str, Input], Measure], tuple[float, float, float] | None]
+"""The difference of two cells' figures on the same items, with its interval; None where items are not kept.
+
+A cell is the artifacts of its steps, by name.
+"""
 
 COSTS = ("bytes", "tokens", "flops")
 """What every training says that it took."""
@@ -148,8 +151,7 @@ def _compare(
             on_items = {}
             for cell in cells:
                 if cell.seed in ours and cell.seed in against:
-                    first, second = cell.artifacts[measure.step], theirs[cell.seed].artifacts[measure.step]
-                    if gap := between(first, second, measure):
+                    if gap := between(cell.artifacts, theirs[cell.seed].artifacts, measure):
                         on_items[cell.seed] = dict(zip(("value", "low", "high"), gap, strict=True))
             figure["against"]["on_items"] = on_items
 
