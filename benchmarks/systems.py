@@ -2,7 +2,7 @@
 
     python benchmarks/systems.py [NAME ...] --data FOLDER --store FOLDER [--runs FOLDER] [--only-recorded]
 
-With --chromium COMMAND also NAME.png, the beginning of the report in a browser: a whole one has two megabytes.
+With --pictures also NAME.png, the beginning of the report in a browser: a whole one has two megabytes.
 A stopped recipe goes on, a finished one costs nothing; one that has not ended is not recorded. Results:
 benchmarks/results/systems/NAME.json; the pages are then made from them by python docs/systems_page.py.
 """
@@ -15,17 +15,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from chromium import Chromium
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "results" / "systems"
 RECIPES = HERE.parent / "recipes" / "lab"
 NAMES = ("sambalingo-hungarian", "beyond-english-turkish", "design-choices-hindi", "curie-polish", "chinese-mixtral")
 LINGRAFT = [sys.executable, "-m", "lingraft"]
-BROWSER = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-BROWSER += ("--disable-component-update", "--disable-sync", "--disable-quic", "--virtual-time-budget=15000")
 
 ALL: Any = ...
 WITHIN = dict.fromkeys(("value", "low", "high"), ALL)
@@ -87,7 +90,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--runs", type=Path, help="where lab/english-mixtral was run; the store's own runs by default")
     parser.add_argument("--beside", default="", help="what else the machine did meanwhile, in words")
-    parser.add_argument("--chromium", help="the browser that draws the report, by its command")
+    parser.add_argument("--pictures", action="store_true", help="draw the report's beginning, by an installed Chromium")
     parser.add_argument("--only-recorded", action="store_true", help="write what the store has, run nothing")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
@@ -112,16 +115,21 @@ def main() -> None:
         if path := re.search(r'"(/[^"/]+/[^"]*)"', written):
             raise SystemExit(f"{name}: a path of this machine stands in the figures: {path[1]}")
         (FOLDER / f"{name}.json").write_text(written, encoding="utf-8")
-        if arguments.chromium:
-            picture(arguments.chromium, store / "runs" / name / "report" / "report.html", FOLDER / f"{name}.png")
+        if arguments.pictures:
+            picture(store / "runs" / name / "report" / "report.html", FOLDER / f"{name}.png")
         print(f"{name}: {recorded['seconds']:,.0f} s")
 
 
-def picture(chromium: str, page: Path, png: Path) -> None:
-    """The first screens of a page, drawn with no network."""
-    with tempfile.TemporaryDirectory() as profile:
-        drawing = [f"--user-data-dir={profile}", f"--screenshot={png}", "--window-size=1280,2400"]
-        subprocess.run([chromium, *BROWSER, *drawing, page.resolve().as_uri()], check=True, capture_output=True)
+def picture(page: Path, png: Path) -> None:
+    """The first screens of a page."""
+    with (
+        tempfile.TemporaryDirectory() as profile,
+        closing(Chromium(Path(profile))) as browser,
+        browser.tab(width=1280, height=2400) as tab,
+    ):
+        tab.open(page.resolve().as_uri())
+        tab.wait("document.readyState === 'complete' && document.querySelector('.plotly .main-svg')")
+        tab.screenshot(png)
 
 
 def record(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
 from systems_tables import Record, tables
 
 from lingraft.core.study.measure import Absent, Measure, Value, read
@@ -28,7 +28,7 @@ CONTRARY, NOT_SHOWN, GUESSING = "**no**", "not shown", "says nothing: guessed"
 
 def write(folder: Path) -> None:
     """Every page of the five and their index, with what is recorded."""
-    papers = yaml.safe_load((FOLDER / "papers.yaml").read_text(encoding="utf-8"))
+    papers = YAML(typ="safe").load(FOLDER / "papers.yaml")
     records = {name: recorded(paper["recipe"]) for name, paper in papers.items()}
     folder.mkdir(parents=True, exist_ok=True)
     for name, paper in papers.items():
@@ -213,8 +213,8 @@ def told_change(value: Value, digits: int) -> str:
 def outcome(claims: Sequence[Claim]) -> Iterator[str]:
     """What goes another way than in the paper, and what is not shown, by name."""
     for verdict, said in (
-        ("**no**", "Contrary to the paper"),
-        ("not shown", "What the paper saw and this run does not show"),
+        (CONTRARY, "Contrary to the paper"),
+        (NOT_SHOWN, "What the paper saw and this run does not show"),
     ):
         named = [claim.what for claim in claims if claim.verdict == verdict]
         if named:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from lingraft.core.study.measure import Measure, Value
 
@@ -89,10 +89,10 @@ def test_agreement_with_a_paper(expected: int, way: int, told: str, monkeypatch:
 
 
 def test_figures_held_against_papers_are_of_steps_of_their_recipes() -> None:
-    papers = yaml.safe_load((ROOT / "docs" / "systems" / "papers.yaml").read_text(encoding="utf-8"))
+    papers = YAML(typ="safe").load(ROOT / "docs" / "systems" / "papers.yaml")
     assert len(papers) == 5
     for paper in papers.values():
-        recipe = (ROOT / "recipes" / "lab" / f"{paper['recipe']}.yaml").read_text(encoding="utf-8")
-        steps = {"base", *yaml.safe_load(recipe)["stages"]}
+        recipe = YAML(typ="safe").load(ROOT / "recipes" / "lab" / f"{paper['recipe']}.yaml")
+        steps = {"base", *recipe["stages"]}
         ways = [claim[key] for claim in paper["claims"] for key in ("before", "after", "change") if key in claim]
         assert {Measure(figure=way).step for way in ways} <= steps

@@ -149,10 +149,10 @@ def _compare(
         figure["against"] = paired(ours, against)
         if between and measure.items:
             on_items = {}
-            for cell in cells:
-                if cell.seed in ours and cell.seed in against:
-                    if gap := between(cell.artifacts, theirs[cell.seed].artifacts, measure):
-                        on_items[cell.seed] = dict(zip(("value", "low", "high"), gap, strict=True))
+            both = [cell for cell in cells if cell.seed in ours and cell.seed in against]
+            for cell in both:
+                if gap := between(cell.artifacts, theirs[cell.seed].artifacts, measure):
+                    on_items[cell.seed] = dict(zip(("value", "low", "high"), gap, strict=True))
             figure["against"]["on_items"] = on_items
 
 
