@@ -1,5 +1,6 @@
-"""What counts in the loss, token by token: with templates and tokenizers of real models where these are here."""
+"""What counts in the loss, token by token: in templates of real models, with their tokenizers where these are here."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,17 +30,33 @@ SPOKEN = [
 ]
 
 
-def real(name: str, bos: str | None, eos: str, *control: str) -> PreTrainedTokenizerBase:
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(REAL / name / "tokenizer.json"), bos_token=bos, eos_token=eos
-    )
-    tokenizer.add_special_tokens({"additional_special_tokens": list(control)})
-    return tokenizer
+Load = Callable[..., PreTrainedTokenizerBase]
+"""A tokenizer by the name of a model, its beginning and end of a sequence, and its other control tokens."""
 
 
-def llama3() -> PreTrainedTokenizerBase:
+@pytest.fixture(params=["small", "real"])
+def load(request: pytest.FixtureRequest, tiny_base: Path) -> Load:
+    """A small tokenizer that has a real one's control tokens, and the real one itself."""
+    if request.param == "real" and not REAL.exists():
+        pytest.skip("the real tokenizers are not on this machine")
+
+    def loaded(name: str, bos: str | None, eos: str, *control: str) -> PreTrainedTokenizerBase:
+        folder = REAL / name if request.param == "real" else tiny_base
+        file = str(folder / "tokenizer.json")
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=file, bos_token=bos, eos_token=eos)
+        tokenizer.add_special_tokens({"additional_special_tokens": list(control)})
+        return tokenizer
+
+    return loaded
+
+
+def llama3(load: Load) -> PreTrainedTokenizerBase:
     marks = ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
-    return real("llama3", "<|begin_of_text|>", "<|end_of_text|>", *marks)
+    return load("llama3", "<|begin_of_text|>", "<|end_of_text|>", *marks)
+
+
+def qwen(load: Load) -> PreTrainedTokenizerBase:
+    return load("qwen", None, "<|im_end|>", "<|im_start|>")
 
 
 def spoken(template: Template, sequence: Tokenized) -> str:
@@ -58,20 +75,22 @@ def found(template: Template, system: str = "into_user") -> list[Tokenized]:
     return answer[0]
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers are not on this machine")
 @pytest.mark.parametrize(
     ("name", "end"), [("llama2", "</s>"), ("llama3", "<|eot_id|>"), ("mistral", "</s>"), ("qwen", "<|im_end|>")]
 )
-def test_in_real_templates_each_answer_with_its_end_counts_and_nothing_else(name: str, end: str) -> None:
-    tokenizer, text = {
-        "llama2": lambda: (real("llama2", "<s>", "</s>"), named(real("llama2", "<s>", "</s>"), "llama2", Path())[1]),
-        "llama3": lambda: (llama3(), (TEMPLATES / "llama3.jinja").read_text(encoding="utf-8")),
-        "mistral": lambda: (real("mistral_v3", "<s>", "</s>"), MISTRAL),
-        "qwen": lambda: (
-            real("qwen", None, "<|im_end|>"),
-            (TEMPLATES / "qwen2_5.jinja").read_text(encoding="utf-8"),
-        ),
+def test_in_real_templates_each_answer_with_its_end_counts_and_nothing_else(name: str, end: str, load: Load) -> None:
+    tokenizer = {
+        "llama2": lambda: load("llama2", "<s>", "</s>"),
+        "llama3": lambda: llama3(load),
+        "mistral": lambda: load("mistral_v3", "<s>", "</s>"),
+        "qwen": lambda: qwen(load),
     }[name]()
+    text = {
+        "llama2": named(tokenizer, "llama2", Path())[1],
+        "llama3": (TEMPLATES / "llama3.jinja").read_text(encoding="utf-8"),
+        "mistral": MISTRAL,
+        "qwen": (TEMPLATES / "qwen2_5.jinja").read_text(encoding="utf-8"),
+    }[name]
     template = Template(tokenizer, text)
     (sequence,) = found(template)
     answers = [message.content for message in SPOKEN if message.role == ASSISTANT]
@@ -112,10 +131,11 @@ def found_messages(template: Template) -> list[Message]:
     return [Message("user", f"{SPOKEN[0].content}\n\n{SPOKEN[1].content}"), *SPOKEN[2:]]
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers are not on this machine")
 @pytest.mark.parametrize("name", ["llama3", "qwen2_5"])
-def test_the_same_tokens_count_as_by_the_marks_of_trl_but_for_line_ends_that_are_no_answer(name: str) -> None:
-    tokenizer = llama3() if name == "llama3" else real("qwen", None, "<|im_end|>")
+def test_the_same_tokens_count_as_by_the_marks_of_trl_but_for_line_ends_that_are_no_answer(
+    name: str, load: Load
+) -> None:
+    tokenizer = llama3(load) if name == "llama3" else qwen(load)
     tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
     theirs = tokenizer.apply_chat_template(
         [message.as_json() for message in SPOKEN],
@@ -132,11 +152,9 @@ def test_the_same_tokens_count_as_by_the_marks_of_trl_but_for_line_ends_that_are
     assert more == ({"\n"} if name == "qwen2_5" else set())
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers are not on this machine")
-def test_a_template_that_rewrites_earlier_answers_makes_a_sequence_of_each() -> None:
+def test_a_template_that_rewrites_earlier_answers_makes_a_sequence_of_each(load: Load) -> None:
     """Qwen3 drops what was thought in earlier turns: one sequence would train on what is never read."""
-    tokenizer = real("qwen", None, "<|im_end|>")
-    template = Template(tokenizer, (TEMPLATES / "qwen3.jinja").read_text(encoding="utf-8"))
+    template = Template(qwen(load), (TEMPLATES / "qwen3.jinja").read_text(encoding="utf-8"))
     first, second = found(template)
     assert spoken(template, first).endswith("To jest 4 😀.<|im_end|>")
     assert spoken(template, second).endswith("Sześć — 6.\n\nKoniec<|im_end|>")
