@@ -35,6 +35,7 @@ stages:
 - `-s stage.key=value` on the command line overrides one value; `-s seed=3` one beside the stages.
 - A key that names an earlier step may be left out: it means the nearest earlier step that makes what is needed (a list:
   all of them). The copy of the recipe in the run has them all written out. `base` is the name of the base itself.
+- Runs may share a store, at the same time too: what another one is making is waited for, and then used.
 - Mistakes are reported all at once, each as `file:line: dotted.key: what is wrong`.
 """
 

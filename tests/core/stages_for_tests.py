@@ -108,8 +108,8 @@ def run_count(job: Job) -> dict[str, Any]:
         (job.recipe_folder / "left").write_text(str(child), encoding="utf-8")
         os.kill(os.getpid(), signal.SIGKILL)
     if act == "hang":
-        (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
         os.mkfifo(job.recipe_folder / "never")
+        (job.recipe_folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
         (job.recipe_folder / "never").read_text(encoding="utf-8")
     if act == "meet":
         if launch.rank() == 0:

@@ -80,36 +80,40 @@ def test_a_store_that_cannot_be_written(tmp_path: Path) -> None:
         StoreError, match=r"the store cannot be written: Not a directory\.\n  Give a folder of your own"
     ):
         store.open_work("words", "aa")
-    with pytest.raises(StoreError, match="the store cannot be written: Not a directory"), store.lock("words", "aa"):
+    no_folder = "the store cannot be written: Not a directory"
+    with pytest.raises(StoreError, match=no_folder), store.lock("words", "aa", print):
         pass
-    with pytest.raises(StoreError, match="the store cannot be written: Not a directory"):
+    with pytest.raises(StoreError, match=no_folder):
         Run(store, "run").open("", [])
     (tmp_path / "artifacts" / "words" / "aa.lock").mkdir(parents=True)
-    with pytest.raises(StoreError, match="written: Is a directory"), Store(tmp_path).lock("words", "aa"):
+    with pytest.raises(StoreError, match="written: Is a directory"), Store(tmp_path).lock("words", "aa", print):
         pass
 
 
 def _hold(root: Path, pipe: Connection) -> None:
-    with Store(root).lock("words", "aa"):
+    with Store(root).lock("words", "aa", print):
         pipe.send(os.getpid())
         pipe.recv()
 
 
-def test_one_process_makes_an_artifact_at_a_time(store: Store) -> None:
+@pytest.mark.parametrize("end", ["done", "killed"])
+def test_one_process_makes_an_artifact_at_a_time(store: Store, end: str) -> None:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     other = context.Process(target=_hold, args=(store.root, there))
     other.start()
     pid = here.recv()
-    held = rf"another run is making this words artifact now \(process {pid} on .+\)"
-    with pytest.raises(StoreError, match=held), store.lock("words", "aa"):
-        pass
-    with store.lock("words", "bb"):
-        pass
-    other.kill()
+    told = []
+
+    def held(whose: str) -> None:
+        told.append(whose)
+        other.kill() if end == "killed" else here.send("go on")
+
+    with store.lock("words", "bb", held):
+        assert told == []
+    with store.lock("words", "aa", held):
+        assert told == [f"process {pid} on {os.uname().nodename}"]
     other.join()
-    with store.lock("words", "aa"):
-        pass
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -172,12 +172,6 @@ def test_a_step_ends_with_the_command_and_its_lock_is_free(folder: Path) -> None
     os.mkfifo(folder / "pid")
     command = elsewhere(folder, "count.act=hang")
     step = int((folder / "pid").read_text(encoding="utf-8"))
-    second = elsewhere(folder, "count.act=hang", name="second")
-    _, told = second.communicate(timeout=60)
-    assert second.returncode == 1
-    assert "StoreError: " in told
-    assert f"another run is making this count artifact now (process {command.pid} on " in told
-    assert "Wait until it is done and run again (its result is then used), or give another --store." in told
     _, told = elsewhere(folder, "count.act=hang").communicate(timeout=60)
     assert f'another command is carrying out the run "run" now (process {command.pid} on ' in told
     assert "give this one another --name." in told
@@ -189,8 +183,28 @@ def test_a_step_ends_with_the_command_and_its_lock_is_free(folder: Path) -> None
     assert ended
     (folder / "never").unlink()
     (folder / "pid").unlink()
-    with Store(folder / "store").lock("count", planned(folder, "count.act=hang")[2].fingerprint):
+    with Store(folder / "store").lock("count", planned(folder, "count.act=hang")[2].fingerprint, pytest.fail):
         pass
+
+
+def test_what_another_run_makes_is_waited_for_and_used(folder: Path) -> None:
+    class Helpful(Said):
+        def event(self, kind: str, **values: object) -> None:
+            super().event(kind, **values)
+            if (kind, values["step"]) == ("waits", "count"):
+                assert str(values["whose"]).startswith(f"process {command.pid} on ")
+                (folder / "never").write_text("go on", encoding="utf-8")
+
+    os.mkfifo(folder / "pid")
+    command = elsewhere(folder, "count.act=hang")
+    (folder / "pid").read_text(encoding="utf-8")
+    said = Helpful()
+    artifacts = carry_out(folder, "count.act=hang", name="second", screen=said)
+    assert said.lines[:4] == ["reused base", "reused words", "waits count", "reused count"]
+    _, told = command.communicate(timeout=60)
+    assert command.returncode == 0, told
+    first = dict(Run(Store(folder / "store"), "run").artifacts())
+    assert first["count"].fingerprint == artifacts["count"].fingerprint
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,10 +30,10 @@ def fingerprint(identity: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def hold(path: Path, what: str, remedy: str) -> Iterator[None]:
+def hold(path: Path, held: Callable[[str], None]) -> Iterator[None]:
     """Hold a lock file, freed when the process ends, however it ends.
 
-    Raises StoreError with `what` and who holds it when another process does.
+    While another process does, `held` is told which: it raises, or this waits until that one is done.
     """
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,10 @@ def hold(path: Path, what: str, remedy: str) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except BlockingIOError:
             file.seek(0)
-            raise StoreError(f"{what} ({file.read().strip()})", where=path, remedy=remedy) from error
+            held(file.read().strip())
+            fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
@@ -92,14 +93,12 @@ class Store:
         return Input(kind, mark, folder, manifest["figures"], manifest)
 
     @contextmanager
-    def lock(self, kind: str, mark: str) -> Iterator[None]:
-        """Hold the one right to make this artifact; freed when the process ends, however it ends."""
-        holding = hold(
-            self.root / "artifacts" / kind / f"{mark}.lock",
-            f"another run is making this {kind} artifact now",
-            "Wait until it is done and run again (its result is then used), or give another --store.",
-        )
-        with holding:
+    def lock(self, kind: str, mark: str, held: Callable[[str], None]) -> Iterator[None]:
+        """Hold the one right to make this artifact; freed when the process ends, however it ends.
+
+        While another run makes it, this waits, and `held` is told whose process that is.
+        """
+        with hold(self.root / "artifacts" / kind / f"{mark}.lock", held):
             yield
 
     def open_work(self, kind: str, mark: str) -> Path:

@@ -79,8 +79,11 @@ def _made(
     if artifact := store.find(kind, mark):
         screen.event("reused", step=step.name)
         return artifact
-    with store.lock(kind, mark):
-        return store.find(kind, mark) or _carry_out(step, recipe, inputs, store, run, screen, server)
+    with store.lock(kind, mark, lambda whose: screen.event("waits", step=step.name, whose=whose)):
+        if artifact := store.find(kind, mark):
+            screen.event("reused", step=step.name)
+            return artifact
+        return _carry_out(step, recipe, inputs, store, run, screen, server)
 
 
 def _fork_server(preload: Sequence[str]) -> Any:

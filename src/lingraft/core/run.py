@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .artifact import Store, hold, write_json
 from .errors import StoreError
@@ -32,9 +32,15 @@ class Run:
         """Hold the one right to carry out a run of this name. Raises StoreError when it cannot be a name."""
         if Path(self.name).name != self.name or self.name in ("", ".."):
             raise StoreError(f'"{self.name}" cannot be the name of a run.', remedy="Give one without / by --name.")
-        what = f'another command is carrying out the run "{self.name}" now'
-        with hold(self.folder / "lock", what, "Wait until it is done, or give this one another --name."):
+        with hold(self.folder / "lock", self._held):
             yield
+
+    def _held(self, whose: str) -> NoReturn:
+        raise StoreError(
+            f'another command is carrying out the run "{self.name}" now ({whose})',
+            where=self.folder / "lock",
+            remedy="Wait until it is done, or give this one another --name.",
+        )
 
     def open(self, resolved_recipe: str, steps: Sequence[Step]) -> None:
         """Write what the run is going to be; an earlier run of the same name gives way, its artifacts stay."""

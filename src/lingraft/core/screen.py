@@ -94,6 +94,8 @@ class Screen(Progress):
             self._console.print(f"[cyan]>[/cyan] {step} [dim]{'goes on' if values['state'] == 'resume' else ''}[/dim]")
         elif kind == "done":
             self._console.print(f"[green]✓[/green] {step} [dim]{duration(float(str(values['seconds'])))}[/dim]")
+        elif kind == "waits":
+            self._console.print(f"[cyan]>[/cyan] {step} [dim]waits: another run makes it ({values['whose']})[/dim]")
         elif kind == "reused":
             self._console.print(f"[green]✓[/green] {step} [dim]done before[/dim]")
         elif kind == "cell":
