@@ -75,7 +75,8 @@ def test_a_gap_in_a_curve_is_left_out(aligned):
 def test_length_bias_is_beyond_chance_and_beyond_what_people_chose(preferred, chosen, bias):
     low, high = preferred
     length = {"longer_preferred": {"value": (low + high) / 2, "low": low, "high": high}, "chosen_longer": chosen}
-    assert tuning.length_bias(length) == bias
+    assert tuning.length_bias({"pairs": 6, "length": length}) == bias
+    assert tuning.length_bias({"pairs": 5, "length": length}) == ""
 
 
 def test_length_is_told_in_a_sentence(aligned):
@@ -130,6 +131,19 @@ def test_what_went_wrong_is_warned_of(aligned):
     assert set(tuning.warnings(aligned)) < set(warnings(aligned))
     dpo["streams"]["target"]["share"] = 0.0
     assert not any("told from chance" in sentence for sentence in tuning.warnings(aligned))
+
+
+def test_a_few_pairs_that_all_say_the_same_say_nothing(aligned):
+    (dpo,) = tuning.trainings(aligned, "dpo")
+    never = {"value": 0.0, "low": 0.0, "high": 0.0}
+    for found in dpo["figures"]["held_out"].values():
+        found.update(pairs=1)
+        found["accuracy"]["after"] = found["length"]["longer_preferred"] = never
+    assert tuning.warnings(aligned) == [
+        f"The accuracy of dpo on held-out {name} preferences, 0% [0%, 0%], is not told from chance by 1 pair."
+        for name in ("Polish", "English")
+    ]
+    assert tuning.lengths(aligned, dpo)[0].endswith("no length bias seen.")
 
 
 def test_several_of_a_kind_stand_under_their_names(aligned, tmp_path):

@@ -12,6 +12,8 @@ from .headline import language
 
 STREAMS = ("target", "replay")
 CHANCE = 0.5
+FEWEST_PAIRS = 6
+"""In fewer no test at 5 % tells anything from chance, though all of them say the same."""
 FEW_POINTS = 30
 """Of a curve of training batches, which are noisy: more are drawn as means of neighbors."""
 
@@ -104,7 +106,7 @@ def lengths(report: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]
         preferred = (found.get("length") or {}).get("longer_preferred")
         if preferred is None:
             continue
-        bias = length_bias(found["length"])
+        bias = length_bias(found)
         seen = f"it prefers {bias} answers" if bias else "no length bias seen"
         told.append(
             f"{name}: the longer answer is preferred in {with_interval(preferred)} of {fmt.count(found['pairs'])} "
@@ -113,9 +115,11 @@ def lengths(report: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]
     return told
 
 
-def length_bias(length: Mapping[str, Any]) -> str:
+def length_bias(found: Mapping[str, Any]) -> str:
     """`longer` or `shorter` where such answers are preferred beyond chance and beyond what people chose; else empty."""
-    preferred, chosen = length["longer_preferred"], length["chosen_longer"]
+    preferred, chosen = found["length"]["longer_preferred"], found["length"]["chosen_longer"]
+    if found["pairs"] < FEWEST_PAIRS:
+        return ""
     if preferred["low"] > max(CHANCE, chosen):
         return "longer"
     return "shorter" if preferred["high"] < min(CHANCE, chosen) else ""
@@ -148,15 +152,16 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
         step, trained_on = training["name"], mix(training)
         for stream, name, found in streams(report, training, "held_out"):
             after = found["accuracy"]["after"]
-            if trained_on.get(stream) and after["low"] <= CHANCE <= after["high"]:
+            few = found["pairs"] < FEWEST_PAIRS
+            if trained_on.get(stream) and (few or after["low"] <= CHANCE <= after["high"]):
                 told.append(
                     f"The accuracy of {step} on held-out {name} preferences, {with_interval(after)}, is not told "
-                    f"from chance by {fmt.count(found['pairs'])} pairs."
+                    f"from chance by {fmt.count(found['pairs'])} {'pair' if found['pairs'] == 1 else 'pairs'}."
                 )
-            elif after["high"] < CHANCE:
+            elif not few and after["high"] < CHANCE:
                 told.append(f"{step} prefers the rejected {name} answers: accuracy {with_interval(after)}.")
             length = found.get("length") or {}
-            if length.get("longer_preferred") and (bias := length_bias(length)):
+            if length.get("longer_preferred") and (bias := length_bias(found)):
                 told.append(
                     f"{step} prefers {bias} answers: of {name} pairs the longer one in "
                     f"{with_interval(length['longer_preferred'])}, where it is the chosen one in "
