@@ -4,8 +4,8 @@
     python benchmarks/studies.py NAME --data FOLDER --store EMPTY_FOLDER --again AXIS=LABEL ... seed=N
 
 What else a study's recipe names (LINGRAFT_BASES) must be set. A stopped study goes on. Results:
-benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py. `--again` runs cells anew, holds their figures
-against the recorded ones and adds them to benchmarks/results/studies_again.json.
+benchmarks/results/studies/NAME.json; pages: python docs/studies_page.py. `--again` runs cells anew and holds their
+figures against the recorded ones, in benchmarks/results/studies_again.json; cells that were not recorded yet are added.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from record import record
+
+from lingraft.report.study.join import join
 
 FOLDER = Path(__file__).parent / "results" / "studies"
 LINGRAFT = [sys.executable, "-m", "lingraft", "study"]
@@ -39,12 +41,15 @@ def main() -> None:
         subprocess.run([*LINGRAFT, "run", arguments.name, "--engine", arguments.engine, *cells, *store], check=False)
     shown = subprocess.run([*LINGRAFT, "show", arguments.name, "--json", *store], capture_output=True, check=True)
     recorded = FOLDER / f"{arguments.name}.json"
-    if arguments.again:
-        told = held_against(json.loads(recorded.read_text(encoding="utf-8")), json.loads(shown.stdout))
-        record("studies_again", arguments.name, told)
+    if not arguments.again:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        recorded.write_bytes(shown.stdout)
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    recorded.write_bytes(shown.stdout)
+    before, now = json.loads(recorded.read_bytes()), json.loads(shown.stdout)
+    record("studies_again", arguments.name, held_against(before, now))
+    if any(row["missing"] for row in before["rows"]):
+        both = join(before, now)
+        recorded.write_text(json.dumps(both, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,7 +58,9 @@ def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[s
     for before, now in zip(recorded["rows"], again["rows"], strict=True):
         for label, figure in now["figures"].items():
             for seed, value in figure["values"].items():
-                there = before["figures"][label]["values"][seed]
+                there = before["figures"][label]["values"].get(seed)
+                if there is None:
+                    continue
                 ends = there if there["low"] is not None else before["figures"][label]
                 found.append(
                     {

@@ -15,6 +15,7 @@ from lingraft.core.study.plan import plan_cells
 from lingraft.core.study.run import Failure
 from lingraft.core.study.study import Cell, Study, load
 from lingraft.report.study import drawings, page, tables
+from lingraft.report.study.join import join
 from lingraft.report.study.results import collect
 
 STUDY = """# How loud?
@@ -101,6 +102,27 @@ def test_means_differences_and_curves(tmp_path: Path) -> None:
     }
     assert found["conditions"]["bases"] == [{"model": "small", "parameters": 7_000_000}]
     assert len(found["conditions"]["machines"]) == 1
+
+
+def test_a_study_of_two_stores_is_as_one(tmp_path: Path) -> None:
+    def between(first: Any, second: Any, measure: Any) -> tuple[float, float, float]:
+        gap = first[measure.step].figures["bits"][0]["bits_per_byte"]
+        return gap, gap - 0.1, gap + 0.1
+
+    def kept(name: str, *seeds: int) -> dict[str, Any]:
+        study = made(tmp_path / name, wanted=lambda cell: cell.seed in seeds)
+        return results_of(study, between=between)
+
+    whole, some, rest = kept("whole", 1, 2, 3), kept("some", 1, 3), kept("rest", 2)
+    assert some["rows"][0]["missing"].keys() == {"2"}
+    for joined in (join(some, rest), join(rest, some), join(some, whole)):
+        assert joined["rows"] == whole["rows"]
+        assert joined["conditions"]["texts"] == whole["conditions"]["texts"]
+        assert joined["conditions"]["finished"][0] == some["conditions"]["finished"][0]
+        assert len(joined["conditions"]["machines"]) == 1
+    rest["rows"][2]["figures"]["bits"]["values"]["2"]["value"] = 9.0
+    assert join(some, rest)["rows"][2]["figures"]["bits"]["mean"] == pytest.approx((1.5 + 9.0 + 2.1) / 3)
+    assert join(whole, rest)["rows"] == whole["rows"]
 
 
 def test_items_are_another_uncertainty_than_seeds(tmp_path: Path) -> None:

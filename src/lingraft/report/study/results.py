@@ -105,7 +105,7 @@ def _row(
     for label, measure in study.measures.items():
         values = {cell.seed: v for cell in cells if (v := found.get((label, cell.planned.cell.run))) is not None}
         if measure.is_curve:
-            curves[label] = {"points": _mean_curve(list(values.values())), "values": values}
+            curves[label] = {"points": mean_curve(list(values.values())), "values": values}
         else:
             figures[label] = {**over_seeds([value["value"] for value in values.values()]), "values": values}
     return {
@@ -118,7 +118,7 @@ def _row(
     }
 
 
-def _mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[dict[str, Any]]:
+def mean_curve(curves: Sequence[Sequence[tuple[float, float]]]) -> list[dict[str, Any]]:
     """The first points of all seeds together, the second, and so on as far as all of them go."""
     points = []
     for together in zip(*curves, strict=False):
