@@ -218,7 +218,7 @@ def outcome(claims: Sequence[Claim]) -> Iterator[str]:
     ):
         named = [claim.what for claim in claims if claim.verdict == verdict]
         if named:
-            yield f"{said}: {'; '.join(f'{name[0].lower()}{name[1:]}' for name in named)}."
+            yield f"{said}: {'; '.join(named)}."
 
 
 if __name__ == "__main__":
