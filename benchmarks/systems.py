@@ -38,8 +38,8 @@ TRAINING = {
     "energy": dict.fromkeys(("kwh", "kg_co2", "grid_g_per_kwh", "grid", "counted_by", "processor"), ALL),
 }
 ROW = {
-    **dict.fromkeys(("task", "title", "metric", "metric_title", "digits", "headline", "lower_is_better"), ALL),
-    **dict.fromkeys(("model", "items", "shots", "value", "low", "high", "chance", "notes"), ALL),
+    **dict.fromkeys(("task", "title", "language", "metric", "metric_title", "digits", "headline"), ALL),
+    **dict.fromkeys(("lower_is_better", "model", "items", "shots", "value", "low", "high", "chance", "notes"), ALL),
     "against": dict.fromkeys(("difference", "low", "high", "p_holm", "verdict"), ALL),
 }
 TUNED = {"conversations": ALL, "pairs": ALL, "epochs": ALL}

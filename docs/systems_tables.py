@@ -112,7 +112,8 @@ def tasks(evaluated: Mapping[str, Any]) -> Table:
         of_task = {row["model"]: row for row in rows if (row["task"], row["metric"]) == task}
         first = next(iter(of_task.values()))
         chance = fmt.decimal(first["chance"], first["digits"])
-        cells = [f"{first['title']}: {first['metric_title']}", fmt.count(first["items"]), str(first["shots"]), chance]
+        asked = f"{first['title']}, {find(first['language']).name}: {first['metric_title']}"
+        cells = [asked, fmt.count(first["items"]), str(first["shots"]), chance]
         for model in evaluated["models"]:
             row = of_task.get(model)
             against = (row or {}).get("against") or {}
