@@ -187,6 +187,15 @@ def test_a_measure_that_is_nowhere_is_a_mistake(tmp_path: Path) -> None:
     assert str(error.value) == f'{study.path}: measure.words: there is no "word" in words. Did you mean "words"?'
 
 
+def test_a_measure_may_be_in_a_cell_that_has_not_run(tmp_path: Path) -> None:
+    text = STUDY.replace("words.words", "words.word")
+    found = results_of(made(tmp_path, text, wanted=lambda cell: cell.seed == 1))
+    told = 'there is no "word" in words. Did you mean "words"?'
+    assert found["absent"] == {"words": told}
+    assert tables.means(found).notes[-1] == f"words is in no cell so far: {told}"
+    assert "words" not in join(found, results_of(made(tmp_path / "other")))["absent"]
+
+
 def test_the_page(tmp_path: Path) -> None:
     study = made(tmp_path, STUDY + "saw: Loud is **better**.\n")
     found = results_of(study)

@@ -22,7 +22,9 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
                 on_items = [one["figures"][label]["against"].get("on_items", {}) for one in (other, row)]
                 told = {"on_items": _in_order(on_items[0] | on_items[1], seeds)} if any(on_items) else {}
                 figure["against"] = paired(ours, theirs) | told
-    return {**first, "rows": rows, "conditions": _conditions(first["conditions"], second["conditions"])}
+    absent = {label: why for label, why in first["absent"].items() if label in second["absent"]}
+    conditions = _conditions(first["conditions"], second["conditions"])
+    return {**first, "rows": rows, "absent": absent, "conditions": conditions}
 
 
 def _row(row: Mapping[str, Any], other: Mapping[str, Any], seeds: Sequence[str]) -> dict[str, Any]:

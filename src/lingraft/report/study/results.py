@@ -46,13 +46,14 @@ def collect(
 ) -> dict[str, Any]:
     """The figures of all cells, with means and intervals over seeds and differences paired by seed.
 
-    Raises RecipeError for a measure that is in no finished cell that has its step.
+    Raises RecipeError for a measure that is in no cell, once the step of every cell that could have it is finished.
     """
     cells = [_read(one, store, failures) for one in planned]
     by_row = [[cell for cell in cells if cell.planned.cell.labels == labels] for labels in study.rows()]
-    found, mistakes = _figures(study, cells)
+    found, absent = _figures(study, cells)
+    mistakes = {label: why for label, why in absent.items() if not _is_awaited(study.measures[label], cells)}
     if mistakes:
-        raise RecipeError("\n".join(f"{study.path}: {mistake}" for mistake in mistakes))
+        raise RecipeError("\n".join(f"{study.path}: measure.{label}: {why}" for label, why in mistakes.items()))
     rows = [_row(study, labels, of_row, found) for labels, of_row in zip(study.rows(), by_row, strict=True)]
     for row, of_row in zip(rows, by_row, strict=True):
         _compare(study, row, of_row, rows, by_row, between)
@@ -64,6 +65,7 @@ def collect(
         "against": dict(study.against),
         "measures": {label: measure.model_dump() for label, measure in study.measures.items()},
         "rows": rows,
+        "absent": absent,
         "conditions": _conditions(cells),
     }
 
@@ -79,10 +81,10 @@ def _read(planned: Planned, store: Store, failures: Mapping[str, Failure]) -> _C
     return _Cell(planned, finished, why)
 
 
-def _figures(study: Study, cells: Sequence[_Cell]) -> tuple[dict[tuple[str, str], Any], list[str]]:
-    """(measure, run) -> value or curve; and the measures that are nowhere, though their step is done somewhere."""
+def _figures(study: Study, cells: Sequence[_Cell]) -> tuple[dict[tuple[str, str], Any], dict[str, str]]:
+    """(measure, run) -> value or curve; and why measures are nowhere, though their step is done somewhere."""
     found: dict[tuple[str, str], Any] = {}
-    mistakes = []
+    nowhere = {}
     for label, measure in study.measures.items():
         absent = []
         for cell in cells:
@@ -94,8 +96,14 @@ def _figures(study: Study, cells: Sequence[_Cell]) -> tuple[dict[tuple[str, str]
                 except Absent as error:
                     absent.append(str(error))
         if absent and not any(name == label for name, _ in found):
-            mistakes.append(f"measure.{label}: {absent[0]}")
-    return found, mistakes
+            nowhere[label] = absent[0]
+    return found, nowhere
+
+
+def _is_awaited(measure: Measure, cells: Sequence[_Cell]) -> bool:
+    """Whether a cell has its step still before it."""
+    unfinished = ([step.name for step in cell.planned.steps if step.name not in cell.artifacts] for cell in cells)
+    return any(measure.step in names for names in unfinished)
 
 
 def _row(

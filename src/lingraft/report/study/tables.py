@@ -159,13 +159,14 @@ def equality(results: Results, key: str, what: str) -> str:
 
 
 def missing(results: Results) -> list[str]:
-    """The cells that are empty, by what keeps them so."""
+    """The cells that are empty, by what keeps them so; and measures that no cell has so far."""
     why: dict[str, list[str]] = {}
     for row in results["rows"]:
         for seed, told in row["missing"].items():
             why.setdefault(told.partition("\n")[0], []).append(f"{name(row)} (seed {seed})")
     total = sum(len(row["runs"]) for row in results["rows"])
-    return [f"{len(cells)} of {total} cells {told}: {', '.join(cells)}." for told, cells in why.items()]
+    empty = [f"{len(cells)} of {total} cells {told}: {', '.join(cells)}." for told, cells in why.items()]
+    return empty + [f"{label} is in no cell so far: {told}" for label, told in results["absent"].items()]
 
 
 def digits(results: Results, label: str) -> int:
