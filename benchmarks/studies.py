@@ -53,27 +53,37 @@ def main() -> None:
 
 
 def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every figure that was made again, beside the recorded one and its interval: over items, or else over seeds."""
+    """Every figure that was made again, beside the recorded one and its intervals: over items, and over seeds.
+
+    The same machine makes the same figure. Another processor rounds otherwise, which makes it another training, as
+    another seed does: how far those are apart is what the interval over seeds says.
+    """
     found = []
     for before, now in zip(recorded["rows"], again["rows"], strict=True):
         for label, figure in now["figures"].items():
             for seed, value in figure["values"].items():
-                there = before["figures"][label]["values"].get(seed)
-                if there is None:
+                if seed not in before["figures"][label]["values"]:
                     continue
-                ends = there if there["low"] is not None else before["figures"][label]
+                there = before["figures"][label]["values"][seed]
+                ends = {"items": there, "seeds": before["figures"][label]}
                 found.append(
                     {
                         "cell": {**now["axes"], "seed": int(seed)},
                         "figure": label,
                         "recorded": there["value"],
                         "again": value["value"],
-                        "low": ends["low"],
-                        "high": ends["high"],
-                        "within": value["value"] == there["value"] or ends["low"] <= value["value"] <= ends["high"],
+                        **{of: interval(one, there["value"], value["value"]) for of, one in ends.items()},
                     }
                 )
     return found
+
+
+def interval(ends: dict[str, Any], recorded: float, again: float) -> dict[str, Any] | None:
+    """Its ends, and whether the second figure lies in it; None where there is no such interval."""
+    if ends["low"] is None:
+        return None
+    within = again == recorded or ends["low"] <= again <= ends["high"]
+    return {"low": ends["low"], "high": ends["high"], "within": within}
 
 
 if __name__ == "__main__":

@@ -96,3 +96,18 @@ def test_figures_held_against_papers_are_of_steps_of_their_recipes() -> None:
         steps = {"base", *recipe["stages"]}
         ways = [claim[key] for claim in paper["claims"] for key in ("before", "after", "change") if key in claim]
         assert {Measure(figure=way).step for way in ways} <= steps
+
+
+def test_a_cell_made_again_is_held_against_both_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    def results(value: float, seed: str = "3") -> dict[str, Any]:
+        values = {seed: {"value": value, "low": 1.69, "high": 1.72}}
+        return {"rows": [{"axes": {"a": "x"}, "figures": {"bits": {"low": None, "high": None, "values": values}}}]}
+
+    held_against = script(monkeypatch, "benchmarks", "studies")["held_against"]
+    recorded = results(1.7)
+    (found,) = held_against(recorded, results(1.73))
+    assert (found["cell"], found["recorded"], found["again"]) == ({"a": "x", "seed": 3}, 1.7, 1.73)
+    assert (found["items"], found["seeds"]) == ({"low": 1.69, "high": 1.72, "within": False}, None)
+    recorded["rows"][0]["figures"]["bits"] |= {"low": 1.6, "high": 1.8}
+    assert held_against(recorded, results(1.73))[0]["seeds"]["within"]
+    assert held_against(recorded, results(1.73, seed="2")) == []
