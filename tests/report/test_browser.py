@@ -20,6 +20,8 @@ WIDER = """[...document.querySelectorAll('main :not(.chart *), footer')].filter(
   const box = one.getBoundingClientRect();
   return box.width && one.checkVisibility() && box.right > document.documentElement.clientWidth + 1;
 }).map((one) => one.outerHTML.slice(0, 80))"""
+CUT_OFF = """[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth + 1)
+.map((one) => one.innerText.slice(0, 80))"""
 CONTRASTS = """(() => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
   const painted = (colors) => {
@@ -89,6 +91,7 @@ def test_paper_has_everything(browser: Chromium, page: Path) -> None:
         tab.call("Emulation.setEmulatedMedia", media="print")
         assert tab.run("document.documentElement.scrollWidth") == PAPER
         assert tab.run(WIDER) == []
+        assert tab.run(CUT_OFF) == []
         closed = (
             "[...document.querySelectorAll('details table')].filter((one) => one.getBoundingClientRect().height < 20)"
         )

@@ -121,5 +121,5 @@ def _language(language: Any) -> dict[str, Any]:
 
 
 STAGE = Stage(
-    "report", 3, Report, makes=("report",), run=run, uses=("language", "replay", "seed"), check=check, forecast=forecast
+    "report", 4, Report, makes=("report",), run=run, uses=("language", "replay", "seed"), check=check, forecast=forecast
 )
