@@ -20,7 +20,7 @@ def tables(found: Record) -> Iterator[Table]:
     if tuned := [name for name, step in kinds(found, ("sft", "dpo")) if step.get("held_out")]:
         yield held_out(steps, tuned)
     if steps["evaluate"].get("tasks"):
-        yield tasks(steps["evaluate"])
+        yield tasks(steps["evaluate"], found["language"])
     written = {"written on from held-out text": steps["evaluate"].get("writing"), "answers": answers(steps)}
     if any(written.values()):
         yield language(written)
@@ -104,7 +104,7 @@ def _within(one: Mapping[str, float], digits: int = 3) -> str:
     return fmt.interval(one["low"], one["high"], digits)
 
 
-def tasks(evaluated: Mapping[str, Any]) -> Table:
+def tasks(evaluated: Mapping[str, Any], target: str) -> Table:
     rows = evaluated["tasks"]
     columns = ["task", "items", "shots", "chance", *evaluated["models"]]
     told = []
@@ -112,7 +112,8 @@ def tasks(evaluated: Mapping[str, Any]) -> Table:
         of_task = {row["model"]: row for row in rows if (row["task"], row["metric"]) == task}
         first = next(iter(of_task.values()))
         chance = fmt.decimal(first["chance"], first["digits"])
-        asked = f"{first['title']}, {find(first['language']).name}: {first['metric_title']}"
+        elsewhere = "" if first["language"] == target else f", {find(first['language']).name}"
+        asked = f"{first['title']}{elsewhere}: {first['metric_title']}"
         cells = [asked, fmt.count(first["items"]), str(first["shots"]), chance]
         for model in evaluated["models"]:
             row = of_task.get(model)
