@@ -13,8 +13,9 @@ from lingraft.conversations.read import read
 from lingraft.conversations.record import Conversation, Preference, Verdict
 from lingraft.core.outside import RecordSource
 from lingraft.corpus import find
+from real_files import REAL
 
-DATA = Path(os.environ.get("LINGRAFT_DATA") or Path(__file__).parents[2].parent / "shared" / "data")
+DATA = Path(os.environ.get("LINGRAFT_DATA") or REAL / "data")
 FILES = {
     "instruct/alpaca_seed_tasks.jsonl": ("Conversation", {"": 175}),
     "instruct/alpaca_zho.jsonl.gz": ("Conversation", {"": 20465}),

@@ -12,8 +12,8 @@ from lingraft.ask.message import ASSISTANT, Message
 from lingraft.conversations.template import Template, named
 from lingraft.conversations.tokens import LeftOut, Tokenized, tokenize
 from lingraft.core.errors import InputError
+from real_files import NOT_HERE, REAL
 
-REAL = Path(__file__).parents[2].parent / "shared" / "tokenizers"
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + '[/INST]' }}"
@@ -38,10 +38,10 @@ Load = Callable[..., PreTrainedTokenizerBase]
 def load(request: pytest.FixtureRequest, tiny_base: Path) -> Load:
     """A small tokenizer that has a real one's control tokens, and the real one itself."""
     if request.param == "real" and not REAL.exists():
-        pytest.skip("the real tokenizers are not on this machine")
+        pytest.skip(NOT_HERE)
 
     def loaded(name: str, bos: str | None, eos: str, *control: str) -> PreTrainedTokenizerBase:
-        folder = REAL / name if request.param == "real" else tiny_base
+        folder = REAL / "tokenizers" / name if request.param == "real" else tiny_base
         file = str(folder / "tokenizer.json")
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=file, bos_token=bos, eos_token=eos)
         tokenizer.add_special_tokens({"additional_special_tokens": list(control)})

@@ -12,8 +12,8 @@ from lingraft.tokenizer import append, content, reach
 from lingraft.tokenizer.extension import extend, open_source
 from lingraft.tokenizer.method import Texts
 from lingraft.tokenizer.proofs import prove
+from real_files import REAL, needs_real_files
 
-REAL = Path(__file__).parents[2].parent / "shared"
 bpe = pytest.mark.parametrize("name", ["tiny_base", "sentencepiece_base"])
 
 
@@ -78,7 +78,7 @@ def test_a_tokenizer_without_merges_is_refused(unigram_base: Path, polish: list[
         append.method(open_source(unigram_base), Texts(polish), 10)
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers and texts are not on this machine")
+@needs_real_files
 @pytest.mark.parametrize("name", ["llama3", "llama2"])
 def test_merges_reach_less_than_half_of_the_tokens_of_a_real_tokenizer(name: str, tmp_path: Path) -> None:
     shutil.copyfile(REAL / "tokenizers" / name / "tokenizer.json", tmp_path / "tokenizer.json")

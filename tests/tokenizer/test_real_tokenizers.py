@@ -10,8 +10,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from lingraft.tokenizer import extend, open, prove, segments, token_bytes
+from real_files import REAL, needs_real_files
 
-REAL = Path(__file__).parents[2].parent / "shared"
 SPECIAL = {"llama3": "<|begin_of_text|>", "qwen": "<|im_start|>", "gpt2": "<|endoftext|>"}
 
 
@@ -20,7 +20,7 @@ def real_texts(language: str, count: int) -> list[str]:
         return [json.loads(line)["text"] for line in islice(lines, count)]
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers and texts are not on this machine")
+@needs_real_files
 @pytest.mark.parametrize(
     ("name", "tokenizer_class"),
     [

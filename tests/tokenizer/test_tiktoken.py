@@ -9,8 +9,8 @@ from tokenizers import Tokenizer
 
 from lingraft.core.errors import InputError
 from lingraft.tokenizer import content, tiktoken
+from real_files import REAL, needs_real_files
 
-REAL = Path(__file__).parents[2].parent / "shared"
 FILES = {
     "gpt2": ("gpt2/r50k_base.tiktoken", "gpt2"),
     "llama3": ("llama3/tokenizer.model", "llama3"),
@@ -70,7 +70,7 @@ def test_an_unknown_pattern_is_refused(tmp_path: Path) -> None:
         tiktoken.read(tmp_path / "ranks", "gpt3")
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers and texts are not on this machine")
+@needs_real_files
 @pytest.mark.parametrize("name", FILES)
 def test_ids_are_those_of_tiktoken(name: str) -> None:
     reference = pytest.importorskip("tiktoken")
@@ -91,7 +91,7 @@ def test_ids_are_those_of_tiktoken(name: str) -> None:
         assert ours.encode(text).ids == theirs.encode(text, allowed_special="all")
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers and texts are not on this machine")
+@needs_real_files
 def test_the_file_of_llama3_becomes_the_published_tokenizer() -> None:
     published = json.loads((REAL / "tokenizers/llama3/tokenizer.json").read_text(encoding="utf-8"))
     ours = tiktoken.read(REAL / "tokenizers/llama3/tokenizer.model", "llama3")
@@ -100,7 +100,7 @@ def test_the_file_of_llama3_becomes_the_published_tokenizer() -> None:
     assert ours["model"]["merges"] == [list(merge) for merge in content.merges(published["model"])]
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the real tokenizers and texts are not on this machine")
+@needs_real_files
 def test_the_pattern_of_qwen_is_the_published_one() -> None:
     published = json.loads((REAL / "tokenizers/qwen/tokenizer.json").read_text(encoding="utf-8"))
     assert published["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] == tiktoken.PATTERNS["qwen"]
