@@ -1,6 +1,7 @@
 """Small real models and texts for every test; the network is closed but for loopback."""
 
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lingraft.train.settings import Settings
+
+# A script's background job is given a SIGINT that is ignored; what is tested here is what Ctrl-C does.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>"]
 ENGLISH = [

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import shutil
 import signal
 import subprocess
@@ -138,25 +139,30 @@ def test_a_terminal(tiny_base: Path, tmp_path: Path) -> None:
         settings = ["--temperature", "0", "--max-new-tokens", "900000"]
         os.execv(sys.executable, [sys.executable, "-m", "lingraft", "chat", str(folder), *settings])
 
-    def until(mark: str, seen: str = "") -> str:
+    def until(mark: bytes, seen: bytes = b"", *, again: bytes = b"") -> bytes:
+        """What is shown until `mark`; `again` is typed where nothing comes for long."""
         while mark not in seen:
-            seen += os.read(terminal, 1 << 16).decode()
+            if again and not select.select([terminal], [], [], 10)[0]:
+                type_in(again)
+            else:
+                seen += os.read(terminal, 1 << 16)
         return seen
 
-    def type_in(text: str) -> None:
-        os.write(terminal, text.encode())
+    def type_in(text: bytes) -> None:
+        os.write(terminal, text)
 
-    assert "m; /help shows what can be typed, Ctrl-D ends" in until("> ")
-    type_in("Hi\n")
-    until("abcxyzabcxyz")
-    type_in("\x03")
-    assert "tokens/s" in until("> ", until("; stopped"))
-    type_in("never asked")
-    until("never asked")
-    type_in("\x03")
-    until("> ")
-    type_in("/temperature 1\n")
-    until("> ", until("\x1b[2mtemperature 1").partition("\x1b[2mtemperature 1")[2])
-    type_in("\x04")
+    assert b"m; /help shows what can be typed, Ctrl-D ends" in until(b"> ")
+    type_in(b"Hi\n")
+    until(b"abcxyzabcxyz")
+    type_in(b"\x03")
+    assert b"tokens/s" in until(b"> ", until(b"; stopped"))
+    type_in(b"never asked")
+    until(b"never asked")
+    type_in(b"\x03")
+    # Python's readline misses a Ctrl-C that comes between the echo of a letter and its waiting for the next.
+    until(b"> ", again=b"\x03")
+    type_in(b"/temperature 1\n")
+    until(b"> ", until(b"\x1b[2mtemperature 1").partition(b"\x1b[2mtemperature 1")[2])
+    type_in(b"\x04")
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)

@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,9 @@ def test_answers_of_another_model_or_task_are_not_taken(
     assert other == asking.ask({"one": folder}, [task()], out, context_tokens=64)[0]
     assert len(asked) == 2
     fewer, _ = asking.ask({"one": folder}, [task(items=ITEMS[:5])], out, context_tokens=64)
-    assert fewer["toy"]["one"] == other["toy"]["one"][:5]
+    # Of a smaller batch a processor may sum in another order.
+    near = [replace(answer, logprobs=pytest.approx(answer.logprobs)) for answer in other["toy"]["one"][:5]]
+    assert fewer["toy"]["one"] == near
     asking.ask({"one": folder}, [task(items=ITEMS[:5])], out, context_tokens=32)
     # A tokenizer of several files, of which none is tokenizer.json, is read as well.
     (folder / "vocab.txt").write_text("a")
