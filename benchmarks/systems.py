@@ -145,6 +145,7 @@ def record(
         "finished": last["finished"],
         "machine": last["machine"],
         "versions": last["versions"],
+        "precision": steps["pretrain"]["figures"]["precision"],
         "beside": beside,
         "seconds": sum(manifest["seconds"] + sum(stopped[step]) for step, manifest in steps.items()),
         "peak_memory_bytes": max(manifest["peak_memory_bytes"] for manifest in steps.values()),

@@ -78,6 +78,8 @@ def fields(config: Any) -> str:
 
 
 def default_of(info: FieldInfo) -> str:
+    if info.default_factory is not None:  # its description says what it goes by
+        return ""
     return "needed" if info.is_required() else f"`{info.get_default()}`".replace("`None`", "")
 
 

@@ -99,7 +99,8 @@ def page(paper: Mapping[str, Any], found: Record) -> Iterator[str]:
 def provenance(recipe: str, found: Record) -> str:
     """When, where and how long, by step."""
     machine, versions = found["machine"], found["versions"]
-    where = f"{machine['cpu']}, {machine['cores']} cores, {fmt.size(machine['memory_bytes'])} of memory"
+    memory = f"{fmt.size(machine['memory_bytes'])} of memory"
+    where = f"{machine['cpu']}, {machine['cores']} cores, {memory}, products in {found['precision']}"
     beside = f" ({found['beside']})" if found["beside"] else ""
     by_step = ", ".join(
         f"{took['step']} {fmt.duration(took['seconds'])}"

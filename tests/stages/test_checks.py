@@ -264,7 +264,24 @@ def test_a_training_that_goes_on_with_another_kind(tmp_path: Path) -> None:
 def test_bfloat16_on_a_gpu_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lingraft.core.machine.gpus", lambda: (Gpu("Tesla V100", 32e9, "570.1", 7.0),))
     said = r"pretrain: precision: Tesla V100 does not multiply in bfloat16\.\n  Set it to fp32\."
-    refused(tmp_path, said)
+    refused(tmp_path, said, "pretrain.precision=bf16")
+    recipe = load(find("starter"), table())
+    check(recipe, table(), ContentHashes(tmp_path / "hashes.json"))
+    assert recipe.stages["pretrain"].precision == "fp32"
+    assert "precision: fp32" in recipe.yaml()
+
+
+def test_what_is_planned_for_other_devices_has_their_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lingraft.core.machine.bf16_of_processor", lambda: None)
+    stages = table()
+
+    def speed(*overrides: str) -> float | None:
+        steps = plan(load(find("starter"), stages, overrides), stages, Store(tmp_path / "store"), target=H100)
+        return next(step for step in steps if step.name == "pretrain").forecast.training.tokens_per_second
+
+    assert load(find("starter"), stages).stages["pretrain"].precision == "fp32"
+    assert speed() == speed("pretrain.precision=bf16")
+    assert speed("pretrain.precision=fp32") is None  # data sheets are read for bf16 alone
 
 
 def test_text_that_is_repeated_too_often_is_warned_of(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_dora_of_experts(mixture: Path) -> None:
 @pytest.mark.parametrize("base", ["mixture", "tiny_untied_base"])
 def test_four_bits_hold_every_matrix_of_the_layers(base: str, request: pytest.FixtureRequest) -> None:
     folder = request.getfixturevalue(base)
-    model = quantize.load(folder, torch.float32, False)
+    model = quantize.load(folder, torch.float32, "bf16", False)
     plain = AutoModelForCausalLM.from_pretrained(folder)
     large = sum(p.numel() for name, p in plain.named_parameters() if "proj" in name)
     packed = {name: p for name, p in model.named_parameters() if p.dtype == torch.uint8}
@@ -135,4 +135,4 @@ def test_qlora_ends_as_a_plain_model_in_the_precision_of_the_base(
 def test_a_matrix_that_cannot_be_quantized(mixture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lingraft.train.experts.matrices", lambda model: iter(()))
     with pytest.raises(InputError, match=r"4 matrices of this model cannot be quantized: .*experts(.|\n)*to lora"):
-        quantize.load(mixture, torch.float32, False)
+        quantize.load(mixture, torch.float32, "bf16", False)

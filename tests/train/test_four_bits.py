@@ -33,7 +33,7 @@ def error():
     return float((functional.dequantize_4bit(packed, state) - weights).norm() / weights.norm())
 
 before = error()
-quantize.load(Path(sys.argv[1]), torch.float32, False)
+quantize.load(Path(sys.argv[1]), torch.float32, "bf16", False)
 print(before, error())
 """
 
@@ -119,7 +119,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_matrix_of_a_model(folder: Path) -> None:
     plain = dict(AutoModelForCausalLM.from_pretrained(folder).named_parameters())
     read = {}
-    for name, module in quantize.load(folder, torch.float32, False).named_modules():
+    for name, module in quantize.load(folder, torch.float32, "bf16", False).named_modules():
         if isinstance(module, Linear4bit):
             read[f"{name}.weight"] = module(torch.eye(module.in_features)).T
         if parametrize.is_parametrized(module):

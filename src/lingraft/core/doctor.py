@@ -70,10 +70,10 @@ def _bf16() -> str:
     if machine.gpus():
         lacking = [gpu.name for gpu in machine.gpus() if not gpu.bf16]
         if lacking:
-            return f"not on {lacking[0]} (compute capability below 8.0): set precision to fp32"
+            return f"not on {lacking[0]} (compute capability below 8.0): trainings take fp32"
         return "yes"
     by = machine.bf16_of_processor()
-    return "the processor has no instructions for it: fp32 is as fast" if by is None else f"the processor has {by}"
+    return "the processor only emulates it: trainings take fp32" if by is None else f"the processor has {by}"
 
 
 def _extras() -> str:

@@ -12,7 +12,7 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
 from .base import model_config
-from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, check_training, made, settings_of
+from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, as_on, check_training, made, settings_of
 
 MOST_PASSES = 4
 BYTES_PER_TOKEN = 3.0
@@ -160,7 +160,8 @@ def forecast(context: Check) -> Forecast:
     from lingraft.core.devices import recognized
     from lingraft.forecast.planner import alternatives, predict
 
-    config, target = context.config, context.target
+    target = context.target
+    config = as_on(target, context.config)
     model, data = context.figures[config.model], context.figures[config.data]
     tokens = _tokens(config, data)
     settings = _settings(config, data["sequence_tokens"], context.settings.seed)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lingraft.core import launch, machine
-from lingraft.core.devices import expected_share
+from lingraft.core.devices import Target, expected_share
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Job, StageConfig
 
@@ -108,7 +108,11 @@ class Training(StageConfig):
     neftune_alpha: float | None = Field(
         None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
     )
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="Of the products; weights are kept in float32.")
+    precision: Literal["bf16", "fp32"] = Field(
+        default_factory=machine.precision,
+        description="Of the products; weights are kept in float32. By default bf16 where the machine has instructions "
+        "for it.",
+    )
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
     track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
         ["tensorboard"], description="Where curves go on the way: a folder of the step, or these services."
@@ -165,6 +169,13 @@ def check_training(context: Check) -> None:
     lacking = [gpu.name for gpu in machine.gpus() if not gpu.bf16]
     if config.precision == "bf16" and lacking:
         raise RecipeError(f"{lacking[0]} does not multiply in bfloat16.", where="precision", remedy="Set it to fp32.")
+
+
+def as_on(target: Target | None, config: Training) -> Training:
+    """The config as it would be on the devices that it is planned for: they all have bfloat16."""
+    if target is None or "precision" in config.model_fields_set:
+        return config
+    return config.model_copy(update={"precision": "bf16"})
 
 
 def kinds_before(name: str, stages: Any) -> list[str]:

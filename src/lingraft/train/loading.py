@@ -18,7 +18,7 @@ def load(folder: Path, settings: Optimization, trust_remote_code: bool, whole: b
     """The model and the precision it is stored in; with its values where `whole`, else on the meta device."""
     stored = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code).dtype or torch.float32
     if settings.train == "qlora":
-        model = quantize.load(folder, stored, trust_remote_code)
+        model = quantize.load(folder, load_dtype(settings, stored), settings.precision, trust_remote_code)
         _check_positions(model, settings, folder)
         return model, stored
     dtype = load_dtype(settings, stored)

@@ -13,8 +13,10 @@ from . import experts, four_bits
 KEPT = ("embed", "lm_head", "wte", "wpe", "router", "mlp.gate.weight", "block_sparse_moe.gate.weight")
 
 
-def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTrainedModel:
+def load(folder: Path, dtype: torch.dtype, precision: str, trust_remote_code: bool) -> PreTrainedModel:
     """The model with every matrix of its layers as nf4 with double quantization, and the rest in `dtype`.
+
+    Products are of `precision`, bf16 or fp32.
 
     `expert_shapes` of the model are those of its experts' matrices, which 4 bits do not show.
     Raises InputError where bitsandbytes is missing, or a matrix stayed as it was.
@@ -38,7 +40,7 @@ def load(folder: Path, dtype: torch.dtype, trust_remote_code: bool) -> PreTraine
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
         ),
         device_map={"": torch.cuda.current_device() if on_gpu else "cpu"},
     )

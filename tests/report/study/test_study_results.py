@@ -47,6 +47,7 @@ def figures_of(cell: Cell, kind: str) -> dict[str, Any]:
             "bytes": 1000 + 100 * (cell.labels["words.shout"] == "true"),
             "tokens": 250,
             "flops": 1e12,
+            "precision": "fp32",
         },
         "summary": {},
     }[kind]
@@ -102,6 +103,7 @@ def test_means_differences_and_curves(tmp_path: Path) -> None:
     }
     assert found["conditions"]["bases"] == [{"model": "small", "parameters": 7_000_000}]
     assert len(found["conditions"]["machines"]) == 1
+    assert found["conditions"]["precisions"] == ["fp32"]
 
 
 def test_a_study_of_two_stores_is_as_one(tmp_path: Path) -> None:

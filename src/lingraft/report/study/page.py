@@ -134,6 +134,7 @@ def _conditions(study: Study, results: Results) -> str:
         lines.append(f"- Texts (of each distinct corpus): {'; '.join(texts)}.")
     lines.append(f"- Seeds: {', '.join(map(str, study.seeds))}; a seed changes what the recipe's seed changes.")
     lines += [f"- {note}" for note in (tables.costs(results).notes[1:] if tables.costs(results) else ())]
+    lines += [f"- Trained with products in {' or '.join(found['precisions'])}."] if found["precisions"] else []
     lines += [f"- Machine: {_machine(one)}." for one in found["machines"]]
     lines += [f"- Versions: {', '.join(map(' '.join, one.items()))}." for one in found["versions"]]
     if found["finished"]:

@@ -213,6 +213,7 @@ def _conditions(cells: Sequence[_Cell]) -> dict[str, Any]:
             }
             for found in streams
         ),
+        "precisions": each(one.figures["precision"] for one in artifacts.values() if "precision" in one.figures),
         "machines": each(one.manifest["machine"] for one in artifacts.values()),
         "versions": each(one.manifest["versions"] for one in artifacts.values()),
         "finished": [finished[0], finished[-1]] if finished else [],
