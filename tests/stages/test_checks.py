@@ -261,6 +261,19 @@ def test_a_training_that_goes_on_with_another_kind(tmp_path: Path) -> None:
     refused(tmp_path, said, f"corpus.target.0.path={find('starter').parent}/texts/pl/*.jsonl", recipe=recipe)
 
 
+def test_a_graft_onto_a_model_that_the_tokenizer_does_not_extend(tmp_path: Path) -> None:
+    text = find("starter").read_text(encoding="utf-8")
+    more = (
+        "  smaller: {kind: tokenizer, base: base, new_tokens: 50}\n  other: {kind: graft, tokenizer: smaller}\n  pack:"
+    )
+    recipe = tmp_path / "two.yaml"
+    recipe.write_text(text.replace("  pack:", more, 1), encoding="utf-8")
+    said = (
+        r'other: base: "smaller" extends the tokenizer of "base", and "graft" has that of "tokenizer"\.\n  Set base to'
+    )
+    refused(tmp_path, said, f"corpus.target.0.path={find('starter').parent}/texts/pl/*.jsonl", recipe=recipe)
+
+
 def test_bfloat16_on_a_gpu_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lingraft.core.machine.gpus", lambda: (Gpu("Tesla V100", 32e9, "570.1", 7.0),))
     said = r"pretrain: precision: Tesla V100 does not multiply in bfloat16\.\n  Set it to fp32\."

@@ -164,6 +164,15 @@ def model_config(recipe: Any, figures: Mapping[str, Any]) -> tuple[Any, int]:
     return found, num_new
 
 
+def tokenizer_of(name: str, stages: Any) -> str:
+    """The step that made the tokenizer which a model or packed text goes by."""
+    config = stages[name]
+    while config.kind not in ("base", "tokenizer"):
+        name = config.model if hasattr(config, "model") else config.tokenizer
+        config = stages[name]
+    return name
+
+
 def _snapshot(config: Base) -> Path:
     from huggingface_hub import snapshot_download
 

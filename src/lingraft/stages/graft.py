@@ -10,7 +10,7 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.outside import identity
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
-from .base import describe, origin
+from .base import describe, origin, tokenizer_of
 
 Strategy = Literal[
     "subwords",
@@ -55,8 +55,16 @@ class Graft(StageConfig):
 
 
 def check(context: Check) -> None:
-    """The strategies take these options."""
-    config = context.config
+    """The tokenizer extends that of the base, and the strategies take these options."""
+    config, stages = context.config, context.recipe.stages
+    ours, extended = tokenizer_of(config.base, stages), tokenizer_of(stages[config.tokenizer].base, stages)
+    if ours != extended:
+        raise RecipeError(
+            f'"{config.tokenizer}" extends the tokenizer of "{extended}", and "{config.base}" has that of "{ours}".',
+            where="base",
+            remedy=f'Set base to "{stages[config.tokenizer].base}", or the base of "{config.tokenizer}" to '
+            f'"{config.base}".',
+        )
     if config.output_options and config.output_strategy is None:
         raise RecipeError(
             "there are options for an output strategy, and none is named.",

@@ -11,7 +11,7 @@ from lingraft.core import launch, machine
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
-from .base import model_config
+from .base import model_config, tokenizer_of
 from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, as_on, check_training, made, settings_of
 
 MOST_PASSES = 4
@@ -118,7 +118,7 @@ def check(context: Check) -> None:
             where="forgetting.action",
             remedy="Name replay in the mix, with a share of 0.01 for example.",
         )
-    ours, theirs = _tokenizer_of(config.model, stages), _tokenizer_of(config.data, stages)
+    ours, theirs = tokenizer_of(config.model, stages), tokenizer_of(config.data, stages)
     if ours != theirs:
         raise RecipeError(
             f'the model "{config.model}" has the tokenizer of "{ours}", '
@@ -144,15 +144,6 @@ def _check_can_go_on(config: Pretrain, stages: Any) -> None:
                 where=key,
                 remedy="A training that goes on from another has the same.",
             )
-
-
-def _tokenizer_of(name: str, stages: Any) -> str:
-    """The step that made the tokenizer which a model or packed text goes by."""
-    config = stages[name]
-    while config.kind not in ("base", "tokenizer"):
-        name = config.model if hasattr(config, "model") else config.tokenizer
-        config = stages[name]
-    return name
 
 
 def forecast(context: Check) -> Forecast:
