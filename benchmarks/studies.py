@@ -10,6 +10,7 @@ figures against the recorded ones, in benchmarks/results/studies_again.json; cel
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 
 from record import record
 
-from lingraft.report.study.join import join
+from lingraft.report.study.join import join, require_same
 
 FOLDER = Path(__file__).parent / "results" / "studies"
 LINGRAFT = [sys.executable, "-m", "lingraft", "study"]
@@ -39,24 +40,34 @@ def main() -> None:
         # A failed cell is an empty one in the table, which names it.
         cells = [option for cell in arguments.again for option in ("--cells", cell)]
         subprocess.run([*LINGRAFT, "run", arguments.name, "--engine", arguments.engine, *cells, *store], check=False)
-    shown = subprocess.run([*LINGRAFT, "show", arguments.name, "--json", *store], capture_output=True, check=True)
+    shown = subprocess.run([*LINGRAFT, "show", arguments.name, "--json", *store], stdout=subprocess.PIPE, check=True)
     recorded = FOLDER / f"{arguments.name}.json"
+    now = json.loads(shown.stdout)
     if not arguments.again:
+        if recorded.exists() and finished(now) < (there := finished(json.loads(recorded.read_bytes()))):
+            raise SystemExit(f"{arguments.store} has {finished(now)} cells, and {there} are recorded: not written.")
         FOLDER.mkdir(parents=True, exist_ok=True)
         recorded.write_bytes(shown.stdout)
         return
-    before, now = json.loads(recorded.read_bytes()), json.loads(shown.stdout)
+    before = json.loads(recorded.read_bytes())
+    require_same(before, now)
     record("studies_again", arguments.name, held_against(before, now))
     if any(row["missing"] for row in before["rows"]):
         both = join(before, now)
         recorded.write_text(json.dumps(both, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+def finished(results: dict[str, Any]) -> int:
+    """How many cells are done."""
+    return sum(len(row["runs"]) - len(row["missing"]) for row in results["rows"])
+
+
 def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[str, Any]]:
     """Every figure that was made again, beside the recorded one and its intervals: over items, and over seeds.
 
     The same machine makes the same figure. Another processor rounds otherwise, which makes it another training, as
-    another seed does: how far those are apart is what the interval over seeds says.
+    another seed does: where a single one of those would lie is what the interval over seeds says here, which is wider
+    than that of their mean.
     """
     found = []
     for before, now in zip(recorded["rows"], again["rows"], strict=True):
@@ -65,7 +76,7 @@ def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[s
                 if seed not in before["figures"][label]["values"]:
                     continue
                 there = before["figures"][label]["values"][seed]
-                ends = {"items": there, "seeds": before["figures"][label]}
+                ends = {"items": there, "seeds": of_one_more(before["figures"][label])}
                 found.append(
                     {
                         "cell": {**now["axes"], "seed": int(seed)},
@@ -78,11 +89,19 @@ def held_against(recorded: dict[str, Any], again: dict[str, Any]) -> list[dict[s
     return found
 
 
+def of_one_more(figure: dict[str, Any]) -> dict[str, Any]:
+    """The ends of the interval for another training, from those for the mean of n: wider by the root of n + 1."""
+    if figure["low"] is None:
+        return figure
+    half = (figure["high"] - figure["mean"]) * math.sqrt(figure["seeds"] + 1)
+    return {"low": figure["mean"] - half, "high": figure["mean"] + half}
+
+
 def interval(ends: dict[str, Any], recorded: float, again: float) -> dict[str, Any] | None:
     """Its ends, and whether the second figure lies in it; None where there is no such interval."""
     if ends["low"] is None:
         return None
-    within = again == recorded or ends["low"] <= again <= ends["high"]
+    within = math.isclose(again, recorded, rel_tol=1e-6) or ends["low"] <= again <= ends["high"]
     return {"low": ends["low"], "high": ends["high"], "within": within}
 
 

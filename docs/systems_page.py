@@ -153,7 +153,10 @@ class Claim:
 
 def value_of(figure: str, steps: Mapping[str, Any]) -> Value:
     """A figure with its interval, where it has one."""
-    step = steps[figure.partition(".")[0]]
+    name = figure.partition(".")[0]
+    if name not in steps:
+        raise Absent(f"the run has no step {name}")
+    step = steps[name]
     try:
         return read(Measure(figure=figure, items="items"), step)
     except Absent:

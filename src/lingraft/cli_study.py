@@ -7,6 +7,7 @@ import typer
 
 from .cli_errors import user_errors
 from .cli_options import DEFAULT_STORE, StoreFolder
+from .core.marks import visible
 
 if TYPE_CHECKING:
     from lingraft.core.study.plan import Planned
@@ -56,7 +57,7 @@ def run(
     from lingraft.stages import PRELOAD
 
     with user_errors():
-        loaded, planned = _plan(study, cells, store)
+        loaded, planned = _plan(study, cells, store, elsewhere=engine == "ray")
         kept = Store(store)
         failures = Failures(kept, loaded.name)
         with Screen(Console(stderr=True)) as screen:
@@ -66,7 +67,8 @@ def run(
                 failed = execute_cells(planned, kept, failures, screen, PRELOAD)
     typer.echo(f"{len(planned) - len(failed)} of {len(planned)} cells done; next: lingraft study show {study}")
     for name, failure in failed.items():
-        typer.echo(f"failed: {name}: {failure.step}: {failure.why}", err=True)
+        told = f"{failure.step}: {failure.why}" if failure.step else failure.why
+        typer.echo(visible(f"failed: {name}: {told}"), err=True)
     if failed:
         raise typer.Exit(1)
 
@@ -95,7 +97,7 @@ def show(
     with user_errors():
         loaded, planned = _plan(study, None, store)
         kept = Store(store)
-        results = collect(loaded, planned, kept, Failures(kept, loaded.name).read(), on_same_items)
+        results = collect(loaded, planned, kept, Failures(kept, loaded.name).read(planned), on_same_items)
         if page is not None:
             kept.make(page)
             results_file = page / f"{loaded.name}.json"
@@ -108,7 +110,7 @@ def show(
         Console().print(tables.on_terminal(results))
 
 
-def _plan(name: str, cells: list[str] | None, store: Path) -> "tuple[Study, list[Planned]]":
+def _plan(name: str, cells: list[str] | None, store: Path, *, elsewhere: bool = False) -> "tuple[Study, list[Planned]]":
     from lingraft.core.artifact import Store
     from lingraft.core.shipped import find_study
     from lingraft.core.study.plan import plan_cells
@@ -116,4 +118,4 @@ def _plan(name: str, cells: list[str] | None, store: Path) -> "tuple[Study, list
     from lingraft.stages import table
 
     study = load(find_study(name), table())
-    return study, plan_cells(chosen(study, cells or ()), table(), Store(store))
+    return study, plan_cells(chosen(study, cells or ()), table(), Store(store), elsewhere=elsewhere)

@@ -57,6 +57,11 @@ class Store:
 
     root: Path
 
+    @property
+    def hashes(self) -> Path:
+        """The file that remembers content hashes of outside files."""
+        return self.root / "hashes.json"
+
     def folder(self, kind: str, mark: str) -> Path:
         """Where the finished artifact stands, or will stand."""
         return self.root / "artifacts" / kind / mark

@@ -67,15 +67,18 @@ def plan(
     *,
     target: Target | None = None,
     measure: bool = False,
+    hashes: ContentHashes | None = None,
+    elsewhere: bool = False,
 ) -> list[Step]:
     """Check the recipe and lay out its steps.
 
-    With a `target`, trainings are forecast for those devices, and need not fit this machine. `measure` lets forecasts
-    take some seconds to time things.
+    With a `target`, trainings are forecast for those devices, and need not fit this machine; nor where all is carried
+    out `elsewhere`. `measure` lets forecasts take some seconds to time things. `hashes` are those of another plan that
+    reads the same files.
     Raises RecipeError for what a stage's check finds and where the memory is too small for the forecast, StoreError
     where the disk is.
     """
-    hashes = ContentHashes(store.root / "hashes.json")
+    hashes = hashes or ContentHashes(store.hashes)
     check(recipe, table, hashes, target)
     steps: dict[str, Step] = {}
     figures: dict[str, Mapping[str, Any]] = {}
@@ -84,8 +87,9 @@ def plan(
         steps[name] = step
         figures[name] = known
     if target is None:
-        _check_disk(steps.values(), store)
-        _check_memory(steps.values())
+        check_disk(steps.values(), store)
+        if not elsewhere:
+            _check_memory(steps.values())
     return list(steps.values())
 
 
@@ -164,7 +168,8 @@ def _measured(forecast: Forecast, finished: Input) -> Forecast:
     )
 
 
-def _check_disk(steps: Iterable[Step], store: Store) -> None:
+def check_disk(steps: Iterable[Step], store: Store) -> None:
+    """Raise StoreError where the store's disk is too small for what is not done yet."""
     needed = sum(step.forecast.disk_bytes or 0 for step in steps if step.state != "done")
     free = store.free_bytes()
     if needed > free:

@@ -16,6 +16,10 @@ from .registry import did_you_mean
 from .stage import Input
 
 
+class RunBusy(StoreError):
+    """Another command is carrying out the run of this name."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder `<store>/runs/<name>/`: run.json, recipe.yaml, events.jsonl and a link for every finished step."""
@@ -36,7 +40,7 @@ class Run:
             yield
 
     def _held(self, whose: str) -> NoReturn:
-        raise StoreError(
+        raise RunBusy(
             f'another command is carrying out the run "{self.name}" now ({whose})',
             where=self.folder / "lock",
             remedy="Wait until it is done, or give this one another --name.",

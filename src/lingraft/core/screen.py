@@ -16,6 +16,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from .marks import visible
 from .progress import Progress
 
 SECONDS_BETWEEN_LINES = 15
@@ -102,7 +103,7 @@ class Screen(Progress):
             self._console.print(f"[bold cyan]{values['cell']}[/bold cyan]", highlight=False)
         elif kind == "cell failed":
             self._console.print(f"[red]✗[/red] {step} [dim]failed; the other cells go on[/dim]")
-            self._console.print(Text(str(values["why"])), soft_wrap=True)
+            self._console.print(Text(visible(str(values["why"]))), soft_wrap=True)
 
     def _clear(self) -> None:
         for task in self._bars.tasks:

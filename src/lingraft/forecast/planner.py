@@ -77,7 +77,8 @@ def predict(
     found, micro = memory.rehearsal, memory.micro
     seconds, speed_from = _seconds(config, settings, num_new, memory, device, measure)
     speed = None if seconds is None else settings.batch_tokens / seconds
-    looked_at = settings.curve_points * settings.curve_documents * len(settings.mix) * DOCUMENT_TOKENS
+    points = settings.curve_points + 2 * len(settings.curve_bytes)
+    looked_at = points * settings.curve_documents * len(settings.mix) * DOCUMENT_TOKENS
     weights = found.weights
     stored = (config.dtype or torch.float32).itemsize * weights.parameters
     return Prediction(

@@ -40,6 +40,9 @@ class Pretrain(PackedTraining):
         False, description="Have torch compile the model: a minute or more at the start, steps faster by a third."
     )
     curve_points: int = Field(10, ge=2, description="How often held-out text is measured on the way.")
+    curve_bytes: list[Annotated[float, Field(gt=0)]] = Field(
+        [], description="Bytes of text at which it is measured as well: at the steps right before and after them."
+    )
     curve_documents: int = Field(16, ge=1, description="Held-out documents of each stream that it is measured on.")
     forgetting: Alarm = Field(Alarm(), description="When too much of the replay language is lost.")
     keep_state: bool = Field(

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,21 @@ class Meter(TrainerCallback):
 
 
 class HeldOut(TrainerCallback):
-    """What `measure` makes of the model, by stream, at even distances of text and at both ends."""
+    """What `measure` makes of the model, by stream, at even distances of text and at both ends.
+
+    And at the last step before each of some places in the text, and at the next.
+    """
 
     def __init__(
-        self, measure: Callable[[Any], Mapping[str, float]], points: int, meter: Meter, load: Load | None = None
+        self,
+        measure: Callable[[Any], Mapping[str, float]],
+        points: int,
+        meter: Meter,
+        load: Load | None = None,
+        places: Sequence[float] = (),
     ) -> None:
         self._of_model, self._points, self._meter, self._load = measure, points, meter, load
+        self._places = places
         self._steps: set[int] = set()
 
     def on_train_begin(
@@ -120,7 +129,8 @@ class HeldOut(TrainerCallback):
     ) -> None:
         ends = np.array([self._meter.position(step)["bytes"] for step in range(state.max_steps + 1)])
         marks = np.linspace(0, ends[-1], self._points)
-        self._steps = set(np.searchsorted(ends, marks).tolist())
+        after = np.searchsorted(ends, self._places)
+        self._steps = {*np.searchsorted(ends, marks).tolist(), *after.tolist(), *(after - 1).tolist()}
         if state.global_step == 0:
             self._measure(state, control, model)
 

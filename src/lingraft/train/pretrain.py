@@ -105,6 +105,7 @@ def pretrain(
                 settings.curve_points,
                 meter,
                 experts.Load(trained),
+                settings.curve_bytes,
             ),
             Proof(trainable, after=math.ceil(settings.warmup_share * steps)),
             *([alarm] if settings.forgetting.limit is not None else []),

@@ -115,6 +115,8 @@ class Settings(Optimization):
     epochs: float | None
     curve_points: int
     curve_documents: int
+    curve_bytes: Sequence[float] = ()
+    """Places in the text that the curve has points at as well, right before and after."""
     forgetting: Forgetting = field(default_factory=Forgetting)
     sequence_schedule: Sequence[Shorter] = ()
     """What comes before sequences of `sequence_tokens`."""

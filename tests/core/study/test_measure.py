@@ -44,16 +44,27 @@ def test_figures_are_found() -> None:
 
 
 def test_a_curve_is_read_at_a_place() -> None:
-    curve = measure("e.curve[].bits.target", at=2.5)
+    points = [(0, 3.0), (8, 2.0), (10, 1.5)]
+    figures = {"curve": [{"bytes": at, "bits": {"target": value}} for at, value in points]}
+    curve = measure("e.curve[].bits.target", at=8.5)
     assert not curve.is_curve
-    assert read(curve, FIGURES) == Value(2.75)
-    assert read(measure("e.curve[].bits.target", at=10), FIGURES) == Value(2.0)
-    for beyond in (11, -1):
-        with pytest.raises(Absent, match=rf"cannot be read at {beyond} bytes: the curve is from 0 to 10"):
-            read(measure("e.curve[].bits.target", at=beyond), FIGURES)
-    for more in ({"figure": "e.name"}, {"figure": "e.curve[].bits.target", "items": "documents"}):
-        with pytest.raises(ValueError, match="`at` reads a curve, whose figure has \\[\\]"):
-            Measure(at=1, **more)
+    assert read(curve, figures) == Value(1.875)
+    assert read(measure("e.curve[].bits.target", at=0), figures) == Value(3.0)
+    assert read(measure("e.curve[].bits.target", at=10), figures) == Value(1.5)
+    with pytest.raises(Absent, match="cannot be read at 11 bytes: the curve is from 0 to 10"):
+        read(measure("e.curve[].bits.target", at=11), figures)
+    with pytest.raises(Absent, match="cannot be read at 4 bytes: between 0 and 8 there is no point of the curve"):
+        read(measure("e.curve[].bits.target", at=4), figures)
+    single = {"curve": [{"bytes": 5, "bits": {"target": 2.0}}]}
+    assert read(measure("e.curve[].bits.target", at=5), single) == Value(2.0)
+    with pytest.raises(ValueError, match="`at` reads a curve, whose figure has \\[\\]"):
+        Measure(at=1, figure="e.name")
+    with pytest.raises(ValueError, match="a curve has no intervals over items: leave `items` out"):
+        Measure(figure="e.curve[].bits.target", items="documents")
+    with pytest.raises(ValueError, match="`over` is a key of a point"):
+        Measure(figure="e.curve[].bits.target", over="flops[0]")
+    with pytest.raises(ValueError, match="a figure is written step"):
+        Measure(figure="e.curve[].bits.target", over="flops used")
 
 
 @pytest.mark.parametrize(

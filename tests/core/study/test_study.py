@@ -1,10 +1,12 @@
 """Studies: cells and their mistakes, steps shared, killed and failed cells."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from stages_for_tests import TABLE, write_recipe
 
 import lingraft
 from lingraft.core.artifact import Store
-from lingraft.core.errors import RecipeError
+from lingraft.core.errors import RecipeError, StoreError
 from lingraft.core.progress import Progress
 from lingraft.core.run import Run
 from lingraft.core.shipped import find_study, studies
@@ -143,6 +145,13 @@ def test_labels_of_values(value: object, label: str) -> None:
         ("[false, true]", "[[1]]", "study.yaml:6: axes.words.shout.0: a value of several parts needs a label:"),
         ("words.shout:", "words.shot:", "study.yaml:6: stages.words.shot: this key is not known."),
         ("words.workers", "words.shout", "study.yaml:6: axes.words.shout: words.shout is set by set too."),
+        ("words.workers", "seed", "study.yaml:4: set: seed is set by seeds too."),
+        ("words.workers: 2", "count: {act: more}", "study.yaml:7: axes.count: count.act is set by set too."),
+        (
+            "  counted:",
+            "  Words!:",
+            "study.yaml:13: measure.Words!: its name has no letters or digits, or the same as an",
+        ),
         ("words.workers: 2", "words.workers: two", "study.yaml:4: stages.words.workers: input should be a valid int"),
         ("words.shout:", "seed:", "study.yaml:6: axes.seed: seeds are an axis of their own: write seeds: [1, 2, 3]."),
         ('plain: {count.act: ""}', "plain: loud", "study.yaml:8: axes.count.plain: a label stands for settings,"),
@@ -213,11 +222,39 @@ def test_a_failed_cell_is_told_and_does_not_stop_the_others(tmp_path: Path) -> N
     assert (failure.step, failure.why) == ("count", "words.txt:3: the words are no words.\n  Write words.")
     assert [one.state for one in planned(tmp_path)] == ["done", "resume"] * 2
     kept = Failures(Store(tmp_path / "store"), "study")
-    assert kept.read() == failed
+    assert kept.read(planned(tmp_path)) == failed
     assert said.lines.count("cell failed count") == 2
     path.write_text(path.read_text(encoding="utf-8").replace("refuse", "nothing"), encoding="utf-8")
+    assert kept.read(planned(tmp_path)) == {}  # what failed was another step
     assert carry_out(tmp_path) == {}
-    assert kept.read() == {}
+    assert json.loads(kept.path.read_text(encoding="utf-8")) == {}
+
+
+def test_a_cell_that_another_command_carries_out_fails_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    with Run(Store(tmp_path / "store"), "study.false.plain.1").lock():
+        failed = carry_out(tmp_path, selection=["seed=1"])
+    assert list(failed) == ["study.false.plain.1"]
+    assert failed["study.false.plain.1"].step == ""
+    assert 'another command is carrying out the run "study.false.plain.1" now' in failed["study.false.plain.1"].why
+    assert [one.state for one in planned(tmp_path, ["seed=1"])] == ["resume", "done", "done", "done"]
+
+
+def test_failures_of_two_commands_are_all_kept(tmp_path: Path) -> None:
+    failures = Failures(Store(tmp_path / "store"), "study")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: failures.keep(f"run.{number}", Failure("count", "no")), range(40)))
+    assert len(json.loads(failures.path.read_text(encoding="utf-8"))) == 40
+
+
+def test_the_disk_must_hold_all_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    needed = sum(step.forecast.disk_bytes or 0 for step, _ in distinct(planned(tmp_path)))
+    one = sum(step.forecast.disk_bytes or 0 for step in planned(tmp_path)[0].steps)
+    assert needed > one > 0
+    monkeypatch.setattr(Store, "free_bytes", lambda _: int(needed) - 1)
+    with pytest.raises(StoreError, match=r"of disk and .* are free"):
+        planned(tmp_path)
 
 
 def test_a_shared_step_that_fails_is_not_tried_again(tmp_path: Path) -> None:
@@ -226,7 +263,8 @@ def test_a_shared_step_that_fails_is_not_tried_again(tmp_path: Path) -> None:
     write(tmp_path, text)
     failed = carry_out(tmp_path, selection=["seed=1"])
     assert failed["study.true.again.1"].why.startswith("step count failed; its log ")
-    assert failed["study.true.other.1"] == Failure("count", "the same step failed in study.true.again.1.")
+    other = failed["study.true.other.1"]
+    assert (other.step, other.why) == ("count", "the same step failed in study.true.again.1.")
 
 
 def test_a_killed_study_goes_on(tmp_path: Path) -> None:

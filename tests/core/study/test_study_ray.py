@@ -46,7 +46,7 @@ def test_steps_are_tasks_of_a_cluster(tmp_path: Path) -> None:
     assert command.returncode == 0, command.stderr
     assert [one.state for one in planned(tmp_path)] == ["done", "resume"] * 2
     store = Store(tmp_path / "store")
-    failed = Failures(store, "study").read()
+    failed = Failures(store, "study").read(planned(tmp_path))
     assert {name: failure.step for name, failure in failed.items()} == {
         "study.false.other.1": "count",
         "study.false.other.2": "count",
@@ -65,3 +65,13 @@ def test_a_missing_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     write(tmp_path)
     with pytest.raises(RecipeError, match=r"the engine ray needs the package ray.*\n  pip install 'lingraft\[ray\]'"):
         carry_out(tmp_path)
+
+
+def test_more_processors_than_any_node_has_are_refused() -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 64.0}}]
+    on_ray._check_processors(nodes, 4)
+    said = (
+        r"--cpus-per-step: a step is to have 8 processors, and the largest node of the cluster has 4\.\n  Set it to 4"
+    )
+    with pytest.raises(RecipeError, match=said):
+        on_ray._check_processors(nodes, 8)

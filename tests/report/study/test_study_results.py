@@ -197,7 +197,19 @@ def test_a_measure_may_be_in_a_cell_that_has_not_run(tmp_path: Path) -> None:
     told = 'there is no "word" in words. Did you mean "words"?'
     assert found["absent"] == {"words": told}
     assert tables.means(found).notes[-1] == f"words is in no cell so far: {told}"
-    assert "words" not in join(found, results_of(made(tmp_path / "other")))["absent"]
+    with pytest.raises(RecipeError, match="the results are of another study: measures there are not those here"):
+        join(found, results_of(made(tmp_path / "other")))
+
+
+def test_a_figure_that_some_cells_do_not_have_is_told(tmp_path: Path) -> None:
+    text = STUDY.replace('figure: "count.curve[].bits", unit', 'figure: "count.curve[].bits", at: 1003, unit')
+    found = results_of(made(tmp_path, text))
+    assert found["rows"][0]["figures"]["on the way"]["seeds"] == 1
+    assert found["absent"] == {}
+    first, second = tables.means(found).notes[-2:]
+    assert first.startswith("on the way is not in study.false.nothing.1, study.false.more.1, ")
+    assert first.endswith("count.curve[].bits cannot be read at 1003 bytes: the curve is from 0 to 1001")
+    assert second.endswith("from 0 to 1002")
 
 
 def test_the_page(tmp_path: Path) -> None:
@@ -220,7 +232,8 @@ def test_the_page(tmp_path: Path) -> None:
         "## What we cannot say",
     ]
     links = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert links == [f"figures/study-{name}.svg" for name in ("bits", "on-the-way")]
+    assert links == [f"figures/study/{name}.svg" for name in ("bits", "on-the-way")]
+    assert "words.shout:\n  - false\n  - true" in text  # what the study sets, not only the recipe before that
     for link in links:
         drawing = ET.parse(path.parent / link).getroot()
         assert drawing.find("{http://www.w3.org/2000/svg}title").text
@@ -248,22 +261,22 @@ def test_conclusions_need_results(tmp_path: Path) -> None:
 
 
 def test_the_index(tmp_path: Path) -> None:
-    study = made(tmp_path)
+    study = made(tmp_path, STUDY.replace("How loud should it be?", "Loud | quiet?") + "answer: Loud.\n")
     text = page.index([(study, results_of(study)), (study, None)])
-    row = "How loud should it be? | words.shout (2); count.act (2); seeds (3) |"
+    row = r"Loud \| quiet? | Loud. | words.shout (2); count.act (2); seeds (3) |"
     assert f"| [study](study.md) | {row} 12 of 12 |" in text
     assert f"| study | {row} 0 of 12 |" in text
 
 
 def test_drawings_tell_rows_apart(tmp_path: Path) -> None:
-    found = results_of(made(tmp_path, STUDY.replace("A. Paper", "B & <C>")))
-    curves = ET.fromstring(drawings.curves(found, "on the way"))
+    found = results_of(made(tmp_path, STUDY.replace("  on the way:", "  on the <way> & back:")))
+    curves = ET.fromstring(drawings.curves(found, "on the <way> & back"))
     lines = curves.findall(".//{*}polyline")
     assert len(lines) == 4
     assert len({(line.get("stroke"), line.get("stroke-dasharray")) for line in lines}) == 4
     assert len(curves.findall(".//{*}polygon[@fill-opacity]")) == 4
-    found["rows"][0]["curves"]["on the way"]["points"][1:] = []  # no curve
-    assert len(ET.fromstring(drawings.curves(found, "on the way")).findall(".//{*}polyline")) == 3
+    found["rows"][0]["curves"]["on the <way> & back"]["points"][1:] = []  # no curve
+    assert len(ET.fromstring(drawings.curves(found, "on the <way> & back")).findall(".//{*}polyline")) == 3
     points = ET.fromstring(drawings.points(found, "bits"))
     assert len(points.findall(".//{*}circle")) == 4
     assert len(points.findall(".//{*}line[@stroke-width='2']")) == 4

@@ -34,6 +34,7 @@ class Measure(BaseModel):
     over: str = Field("bytes", description="Of a curve: what stands on the horizontal axis, beside the figure.")
     at: float | None = Field(
         None,
+        ge=0,
         description="Of a curve: the place on that axis at which it is one figure, between points on a straight line.",
     )
     unit: str = ""
@@ -51,10 +52,19 @@ class Measure(BaseModel):
             raise ValueError(_WRITTEN_SO)
         return figure
 
+    @field_validator("over")
+    @classmethod
+    def _readable_over(cls, over: str) -> str:
+        if not all(isinstance(part, str) for part in parse(over)):
+            raise ValueError("`over` is a key of a point, or keys: step, costs.flops")
+        return over
+
     @model_validator(mode="after")
     def _read_at_a_place(self) -> "Measure":
-        if self.at is not None and (EVERY not in parse(self.figure) or self.items):
-            raise ValueError("`at` reads a curve, whose figure has []; a curve has no intervals over items")
+        if self.at is not None and EVERY not in parse(self.figure):
+            raise ValueError("`at` reads a curve, whose figure has []")
+        if self.items and EVERY in parse(self.figure):
+            raise ValueError("a curve has no intervals over items: leave `items` out")
         return self
 
     @property
@@ -121,11 +131,16 @@ def read_curve(measure: Measure, figures: Mapping[str, Any]) -> list[tuple[float
 
 
 def _between(points: list[tuple[float, float]], measure: Measure) -> float:
+    """On the straight line between the points on both sides, which may not be further apart than the place is far."""
+    place, why = measure.at or 0.0, f"{measure.figure} cannot be read at {measure.at:g} {measure.over}"
+    if exact := [value for at, value in points if at == place]:
+        return exact[0]
     for (left, low), (right, high) in pairwise(sorted(points)):
-        if left <= measure.at <= right:
-            return low if left == right else low + (high - low) * (measure.at - left) / (right - left)
-    ends = f"from {points[0][0]:g} to {points[-1][0]:g}" if points else "empty"
-    raise Absent(f"{measure.figure} cannot be read at {measure.at:g} {measure.over}: the curve is {ends}")
+        if left < place < right:
+            if right - left > place:
+                raise Absent(f"{why}: between {left:g} and {right:g} there is no point of the curve")
+            return low + (high - low) * (place - left) / (right - left)
+    raise Absent(f"{why}: the curve is {f'from {points[0][0]:g} to {points[-1][0]:g}' if points else 'empty'}")
 
 
 def _choice(inner: str) -> Part:

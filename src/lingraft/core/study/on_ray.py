@@ -30,7 +30,7 @@ def execute_cells(
     """Carry out every distinct step as a task that waits for those it reads; the failed cells by their runs' names.
 
     The cluster is that of RAY_ADDRESS, or this machine. A step is given `cpus_per_step` processors, and a GPU where
-    the cluster has any. Raises RecipeError when Ray is not installed.
+    the cluster has any. Raises RecipeError when Ray is not installed, or no node has so many processors.
     """
     try:
         import ray
@@ -42,14 +42,27 @@ def execute_cells(
     if started:
         ray.init(log_to_driver=False, configure_logging=False)
     try:
-        task = ray.remote(_step).options(
-            num_cpus=cpus_per_step, num_gpus=min(1, ray.cluster_resources().get("GPU", 0)), max_retries=0
-        )
+        _check_processors(ray.nodes(), cpus_per_step)
+        num_gpus = min(1, ray.cluster_resources().get("GPU", 0))
+        # A worker that has had a GPU must end with its step: the processes of its next would stay on that one.
+        one_a_worker = {"max_calls": 1} if num_gpus else {}
+        task = ray.remote(num_cpus=cpus_per_step, num_gpus=num_gpus, max_retries=0, **one_a_worker)(_step)
         ends = _submit(cells, task.remote, store, preload)
         return _gather(ray, cells, ends, store, failures, screen)
     finally:
         if started:
             ray.shutdown()
+
+
+def _check_processors(nodes: Sequence[Mapping[str, Any]], wanted: int) -> None:
+    """Ray waits without end for what no node has."""
+    most = int(max((node["Resources"].get("CPU", 0) for node in nodes if node["Alive"]), default=0))
+    if wanted > most:
+        raise RecipeError(
+            f"a step is to have {wanted} processors, and the largest node of the cluster has {most}.",
+            where="--cpus-per-step",
+            remedy=f"Set it to {most} or less.",
+        )
 
 
 def _submit(cells: Sequence[Planned], remote: Any, store: Store, preload: Sequence[str]) -> dict[str, Any]:
@@ -87,7 +100,7 @@ def _step(
     try:
         return make(step, recipe, dict(zip(names, ends, strict=True)), store, run, preload)
     except (LingraftError, Crashed) as error:
-        return Failure(step.name, str(error))
+        return Failure(step.name, str(error), step.fingerprint)
 
 
 def _gather(
@@ -103,7 +116,7 @@ def _gather(
     while waiting:
         ready, waiting = ray.wait(waiting, num_returns=1)
         for end in ready:
-            known[marks[end]] = _end(ray, end, steps[marks[end]])
+            known[marks[end]] = _end(ray, end, steps[marks[end]], marks[end])
         for planned in [one for one in cells_left if all(step.fingerprint in known for step in one.steps)]:
             cells_left.remove(planned)
             name = planned.cell.run
@@ -116,20 +129,23 @@ def _gather(
     return failed
 
 
-def _end(ray: Any, end: Any, step: str) -> "Input | Failure":
+def _end(ray: Any, end: Any, step: str, mark: str) -> "Input | Failure":
     try:
         return ray.get(end)
     except ray.exceptions.RayError as error:  # a node that is gone, or a worker without memory
-        return Failure(step, str(error))
+        return Failure(step, str(error), mark)
 
 
 def _close(planned: Planned, known: Mapping[str, "Input | Failure"], run: Run) -> Failure | None:
-    with run.lock():
-        run.open(planned.cell.recipe.yaml(), planned.steps)
-        for step in planned.steps:
-            end = known[step.fingerprint]
-            if isinstance(end, Failure):
-                return end
-            run.link(step.name, end)
-        run.event("finished", name=run.name)
+    try:
+        with run.lock():
+            run.open(planned.cell.recipe.yaml(), planned.steps)
+            for step in planned.steps:
+                end = known[step.fingerprint]
+                if isinstance(end, Failure):
+                    return end
+                run.link(step.name, end)
+            run.event("finished", name=run.name)
+    except LingraftError as error:
+        return Failure("", str(error))
     return None

@@ -7,7 +7,8 @@ from rich.text import Text
 
 from lingraft.core.artifact import Store
 from lingraft.core.errors import LingraftError, RecipeError
-from lingraft.core.plan import Step, plan
+from lingraft.core.outside import ContentHashes
+from lingraft.core.plan import Step, check_disk, plan
 from lingraft.core.screen import duration
 from lingraft.core.stage import Stage
 
@@ -30,16 +31,24 @@ class Planned:
         return states.pop() if len(states) == 1 else "resume"
 
 
-def plan_cells(cells: Iterable[Cell], table: Mapping[str, Stage], store: Store) -> list[Planned]:
-    """Every cell with its steps. Raises RecipeError that lists what the checks of all cells find, each mistake once."""
+def plan_cells(
+    cells: Iterable[Cell], table: Mapping[str, Stage], store: Store, *, elsewhere: bool = False
+) -> list[Planned]:
+    """Every cell with its steps; `elsewhere` they need not fit the memory of this machine.
+
+    Raises RecipeError that lists what the checks of all cells find, each mistake once, and StoreError where the disk is
+    too small for all of them together.
+    """
     planned, mistakes = [], {}
+    hashes = ContentHashes(store.hashes)
     for cell in cells:
         try:
-            planned.append(Planned(cell, plan(cell.recipe, table, store)))
+            planned.append(Planned(cell, plan(cell.recipe, table, store, hashes=hashes, elsewhere=elsewhere)))
         except LingraftError as error:
             mistakes.setdefault(str(error), []).append(cell.run)
     if mistakes:
         raise RecipeError("\n".join(f"{told}\n  {_named(runs)}" for told, runs in mistakes.items()))
+    check_disk([step for step, _ in distinct(planned)], store)
     return planned
 
 

@@ -52,6 +52,7 @@ class _Head(BaseModel):
     skip: list[dict[str, Any]] = []
     compare: Compare | None = None
     papers: list[Paper] = []
+    answer: Annotated[str, Field(description="To the question, in a line, once there are results.")] = ""
     saw: Annotated[str, Field(description="What came out, written by hand once there are results.")] = ""
     cannot_say: str = ""
 
@@ -82,6 +83,7 @@ class Study:
     against: Mapping[str, str]
     """Axis -> label of the rows that the others are held against; empty when there are none."""
     papers: Sequence[Paper]
+    answer: str
     saw: str
     cannot_say: str
     cells: Sequence[Cell]
@@ -135,12 +137,13 @@ class _Axes:
 
     def check(self) -> None:
         """No key is set twice, and labels can be told apart in the names of runs."""
-        setters = {override.key: "set" for override in self.of_all}
+        setters = [("seeds", Override(SEED, 0, ""))]
+        for where, key, overrides in self._setters():
+            for override in {override.key: override for override in overrides}.values():
+                if other := next((setter for setter, one in setters if _overlap(one, override)), None):
+                    self.source.mistake(key, f"{override.key} is set by {other} too.")
+            setters += [(where, override) for override in overrides]
         for name, labels in self.overrides.items():
-            for dotted in dict.fromkeys(override.key for given in labels.values() for override in given):
-                if dotted in setters:
-                    self.source.mistake(f"axes.{name}", f"{dotted} is set by {setters[dotted]} too.")
-                setters[dotted] = f"the axis {name}"
             short: dict[str, str] = {}
             for label in labels:
                 if short.setdefault(_short(label), label) != label:
@@ -148,6 +151,12 @@ class _Axes:
                         f"axes.{name}.{label}",
                         f'"{label}" and "{short[_short(label)]}" are too much alike: letters and digits are the same.',
                     )
+
+    def _setters(self) -> Iterator[tuple[str, str, list[Override]]]:
+        """What sets keys: its name, where that is written, and the overrides."""
+        yield "set", "set", self.of_all
+        for name, labels in self.overrides.items():
+            yield f"the axis {name}", f"axes.{name}", [override for given in labels.values() for override in given]
 
     def labels(self, key: str, chosen: Mapping[str, Any], seeds: Sequence[int] = ()) -> dict[str, str]:
         """Some of the axes with a label each, as `skip` and `compare` name them."""
@@ -203,10 +212,16 @@ def load(path: Path, table: Mapping[str, Stage]) -> Study:
         head.measure,
         against,
         head.papers,
+        head.answer.strip(),
         head.saw.strip(),
         head.cannot_say.strip(),
         cells,
     )
+
+
+def slug(label: str) -> str:
+    """The name of a measure as that of a file."""
+    return re.sub(r"\W+", "-", label.lower()).strip("-")
 
 
 def label_of(value: Any) -> str:
@@ -283,8 +298,21 @@ def _check_cells(source: Source, cells: Sequence[Cell], head: _Head, against: Ma
         if measure.step not in steps:
             hint = did_you_mean(measure.step, steps)
             source.mistake(f"measure.{label}", f'no cell has a step "{measure.step}". {hint}')
+    slugs: dict[str, str] = {}
+    for label in head.measure:
+        if slugs.setdefault(slug(label), label) != label or not slug(label):
+            source.mistake(
+                f"measure.{label}",
+                "its name has no letters or digits, or the same as another measure's: call it otherwise.",
+            )
     if not any(against.items() <= cell.labels.items() for cell in cells):
         source.mistake("compare.against", "there is no such cell: it is skipped.")
+
+
+def _overlap(one: Override, other: Override) -> bool:
+    """Whether two keys are the same, or one is a part of the other's value; a stage may be left out (null) in spite."""
+    shorter, longer = sorted((one, other), key=lambda override: len(override.key))
+    return longer.key == shorter.key or (longer.key.startswith(f"{shorter.key}.") and shorter.value is not None)
 
 
 def _short(label: str) -> str:

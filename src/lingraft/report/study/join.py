@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lingraft.core.errors import RecipeError
+
 from .results import mean_curve
 from .statistics import over_seeds, paired
 
@@ -11,7 +13,9 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """What `collect` made of each of them, together; of a cell that both have the first's figures stay.
 
     Where the two rows of a difference stand in one store each, it is paired by seed and not over items.
+    Raises RecipeError for two that are not of the same axes, seeds and measures.
     """
+    require_same(first, second)
     seeds = [str(seed) for seed in first["seeds"]]
     rows = [_row(row, other, seeds) for row, other in zip(first["rows"], second["rows"], strict=True)]
     for row, other in zip(rows, second["rows"], strict=True):
@@ -22,9 +26,21 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
                 on_items = [one["figures"][label]["against"].get("on_items", {}) for one in (other, row)]
                 told = {"on_items": _in_order(on_items[0] | on_items[1], seeds)} if any(on_items) else {}
                 figure["against"] = paired(ours, theirs) | told
+    unread = [one for one in first["unread"] if one["run"] not in _runs_with(rows, one["measure"])]
     absent = {label: why for label, why in first["absent"].items() if label in second["absent"]}
     conditions = _conditions(first["conditions"], second["conditions"])
-    return {**first, "rows": rows, "absent": absent, "conditions": conditions}
+    return {**first, "rows": rows, "absent": absent, "unread": unread, "conditions": conditions}
+
+
+def require_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    """Raise RecipeError unless both are results of a study with the same axes, seeds and measures."""
+    for key in ("study", "axes", "seeds", "against", "measures"):
+        if first[key] != second[key]:
+            raise RecipeError(
+                f"the results are of another study: {key} there are not those here.",
+                where=first["study"],
+                remedy="Run the whole study anew.",
+            )
 
 
 def _row(row: Mapping[str, Any], other: Mapping[str, Any], seeds: Sequence[str]) -> dict[str, Any]:
@@ -45,6 +61,11 @@ def _row(row: Mapping[str, Any], other: Mapping[str, Any], seeds: Sequence[str])
         "curves": curves,
         "costs": both(row["costs"], other["costs"]),
     }
+
+
+def _runs_with(rows: Sequence[Mapping[str, Any]], label: str) -> set[str]:
+    """The runs whose cells have a figure."""
+    return {row["runs"][seed] for row in rows for seed in (row["figures"] | row["curves"])[label]["values"]}
 
 
 def _by_seed(values: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -1,12 +1,12 @@
 """The page of a study in Markdown, with its figures beside it, and the index of all studies."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lingraft.core import yaml_source
 from lingraft.core.errors import RecipeError
-from lingraft.core.study.study import Study
+from lingraft.core.study.study import Study, slug
 from lingraft.report import format as fmt
 
 from . import drawings, tables
@@ -14,10 +14,11 @@ from .tables import Results, Table
 
 
 def write(study: Study, results: Results, folder: Path, results_link: str) -> Path:
-    """The path of `folder`/NAME.md; the figures stand in `folder`/figures. The same results give the same bytes."""
+    """The path of `folder`/NAME.md; figures stand in `folder`/figures/NAME. The same results give the same bytes."""
     for name, drawing in figures(results).items():
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        (folder / "figures" / name).write_text(drawing, encoding="utf-8")
+        place = folder / "figures" / study.name / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(drawing, encoding="utf-8")
     path = folder / f"{study.name}.md"
     path.write_text(page(study, results, results_link), encoding="utf-8")
     return path
@@ -32,21 +33,32 @@ def figures(results: Results) -> dict[str, str]:
             continue
         drawing = (drawings.curves if is_curve else drawings.points)(results, label)
         if drawing:
-            drawn[_file(results, label)] = drawing
+            drawn[_file(label)] = drawing
     return drawn
 
 
 def page(study: Study, results: Results, results_link: str) -> str:
-    """The page as text. Raises RecipeError when it tells what came out, and nothing has."""
+    """The page as text.
+
+    Raises RecipeError when it tells what came out, and nothing has, and for results of other axes, seeds or measures.
+    """
     if study.saw and not has_results(results):
         raise RecipeError(
             "it tells what came out, and no cell has run.",
             where=f"{study.path}: saw",
             remedy="Take it away until there are results.",
         )
+    ours = {"axes": study.axes, "seeds": study.seeds, "measures": dict.fromkeys(study.measures)}
+    for key, wanted in ours.items():
+        if list(results[key]) != list(wanted) or (key == "axes" and results[key] != wanted):
+            raise RecipeError(
+                f"the figures are of another study: its {key} are {list(results[key])}, and not {list(wanted)}.",
+                where=study.path,
+                remedy="Run the study, or set it back.",
+            )
     parts = [f"# {study.question}", _about(study, results, results_link)]
     parts += ["## Figures", *_table(tables.means(results)), *_table(tables.differences(results))]
-    parts += [f"![{label}](figures/{_file(results, label)})" for label in _drawn(results)]
+    parts += [f"![{label}](figures/{study.name}/{_file(label)})" for label in _drawn(results)]
     parts += _uncertainty(results)
     parts += ["## What it took", *_table(tables.costs(results), titled=False)] if tables.costs(results) else []
     parts += ["## What the papers say", _papers(study)]
@@ -62,7 +74,7 @@ def index(studies: Iterable[tuple[Study, Results | None]]) -> str:
         "# Studies",
         "Each is a recipe varied over axes and seeds (see [how a study is written](../studies.md)); its page is made "
         "from the recorded figures.",
-        "| Study | Question | Axes | Cells |\n| --- | --- | --- | --- |\n"
+        "| Study | Question | Answer | Axes | Cells |\n| --- | --- | --- | --- | --- |\n"
         + "\n".join(_index_row(study, results) for study, results in studies),
     ]
     return "\n\n".join(lines) + "\n"
@@ -76,11 +88,13 @@ def has_results(results: Results) -> bool:
 
 
 def _index_row(study: Study, results: Results | None) -> str:
-    done = len(study.cells) - sum(len(row["missing"]) for row in results["rows"]) if results else 0
+    done = sum(len(row["runs"]) - len(row["missing"]) for row in results["rows"]) if results else 0
     name = f"[{study.name}]({study.name}.md)" if results else study.name
     axes = "; ".join(f"{axis} ({len(labels)})" for axis, labels in study.axes.items())
     cells = f"{done} of {len(study.cells)}"
-    return f"| {name} | {study.question} | {axes}; seeds ({len(study.seeds)}) | {cells} |"
+    axes = f"{axes}; seeds ({len(study.seeds)})"
+    told = (name, tables.escape(study.question), tables.escape(study.answer), tables.escape(axes), cells)
+    return f"| {' | '.join(told)} |"
 
 
 def _about(study: Study, results: Results, results_link: str) -> str:
@@ -106,8 +120,8 @@ def _uncertainty(results: Results) -> list[str]:
         return []
     parts = [
         "## Seeds and items",
-        "The intervals above are over seeds: how far another training would be. Those below are over what was asked of "
-        "one training: how far it would be on other texts. Neither contains the other.",
+        "The intervals above are over seeds: where the mean of all such trainings lies. Those below are over what was "
+        "asked of one training: where it would lie on all such texts. Neither contains the other.",
     ]
     for label in labels:
         parts += _table(tables.by_seed(results, label)) + _table(tables.on_items(results, label))
@@ -143,8 +157,18 @@ def _conditions(study: Study, results: Results) -> str:
     if not found["finished"]:
         lines.append("- No cell has run.")
     recipe = study.recipe.read_text(encoding="utf-8").strip()
-    details = f"<details><summary>The recipe</summary>\n\n```yaml\n{recipe}\n```\n\n</details>"
-    return "\n".join(lines) + f"\n\n{details}"
+    told = [_folded("What the study sets", _settings(study)), _folded("The recipe before that", recipe)]
+    return "\n\n".join(["\n".join(lines), *told])
+
+
+def _settings(study: Study) -> str:
+    """What every cell sets, and what the labels of the axes do."""
+    written = yaml_source.read(study.path, "study").data
+    return yaml_source.write({key: written[key] for key in ("set", "axes", "skip") if key in written}).strip()
+
+
+def _folded(title: str, yaml: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n```yaml\n{yaml}\n```\n\n</details>"
 
 
 def _machine(machine: Mapping[str, Any]) -> str:
@@ -154,8 +178,8 @@ def _machine(machine: Mapping[str, Any]) -> str:
 
 def _drawn(results: Results) -> list[str]:
     names = figures(results)
-    return [label for label in results["measures"] if _file(results, label) in names]
+    return [label for label in results["measures"] if _file(label) in names]
 
 
-def _file(results: Results, label: str) -> str:
-    return f"{results['study']}-{re.sub(r'[^a-z0-9]+', '-', label.lower()).strip('-')}.svg"
+def _file(label: str) -> str:
+    return f"{slug(label)}.svg"

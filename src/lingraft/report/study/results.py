@@ -50,7 +50,12 @@ def collect(
     """
     cells = [_read(one, store, failures) for one in planned]
     by_row = [[cell for cell in cells if cell.planned.cell.labels == labels] for labels in study.rows()]
-    found, absent = _figures(study, cells)
+    found, unread = _figures(study, cells)
+    absent = {
+        label: next(iter(whys.values()))
+        for label, whys in unread.items()
+        if whys and not any(measure == label for measure, _ in found)
+    }
     mistakes = {label: why for label, why in absent.items() if not _is_awaited(study.measures[label], cells)}
     if mistakes:
         raise RecipeError("\n".join(f"{study.path}: measure.{label}: {why}" for label, why in mistakes.items()))
@@ -66,6 +71,12 @@ def collect(
         "measures": {label: measure.model_dump() for label, measure in study.measures.items()},
         "rows": rows,
         "absent": absent,
+        "unread": [
+            {"measure": label, "run": run, "why": why}
+            for label, whys in unread.items()
+            if label not in absent
+            for run, why in whys.items()
+        ],
         "conditions": _conditions(cells),
     }
 
@@ -81,23 +92,20 @@ def _read(planned: Planned, store: Store, failures: Mapping[str, Failure]) -> _C
     return _Cell(planned, finished, why)
 
 
-def _figures(study: Study, cells: Sequence[_Cell]) -> tuple[dict[tuple[str, str], Any], dict[str, str]]:
-    """(measure, run) -> value or curve; and why measures are nowhere, though their step is done somewhere."""
+def _figures(study: Study, cells: Sequence[_Cell]) -> tuple[dict[tuple[str, str], Any], dict[str, dict[str, str]]]:
+    """(measure, run) -> value or curve; and by measure and run why there is none, though its step is done."""
     found: dict[tuple[str, str], Any] = {}
-    nowhere = {}
+    unread: dict[str, dict[str, str]] = {}
     for label, measure in study.measures.items():
-        absent = []
         for cell in cells:
             if measure.step in cell.artifacts:
-                figures = cell.artifacts[measure.step].figures
+                figures, run = cell.artifacts[measure.step].figures, cell.planned.cell.run
                 try:
                     value = read_curve(measure, figures) if measure.is_curve else vars(read(measure, figures))
-                    found[label, cell.planned.cell.run] = value
+                    found[label, run] = value
                 except Absent as error:
-                    absent.append(str(error))
-        if absent and not any(name == label for name, _ in found):
-            nowhere[label] = absent[0]
-    return found, nowhere
+                    unread.setdefault(label, {})[run] = str(error)
+    return found, unread
 
 
 def _is_awaited(measure: Measure, cells: Sequence[_Cell]) -> bool:

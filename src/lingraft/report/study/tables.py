@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from lingraft.core.marks import visible
 from lingraft.report import format as fmt
 
 Results = Mapping[str, Any]
@@ -24,8 +25,8 @@ class Table:
 
     def markdown(self) -> str:
         """The table alone, without title and notes."""
-        head = [_escape(column) for column in self.columns]
-        lines = [head, ["---", *["---:"] * (len(head) - 1)], *([_escape(cell) for cell in row] for row in self.rows)]
+        head = [escape(column) for column in self.columns]
+        lines = [head, ["---", *["---:"] * (len(head) - 1)], *([escape(cell) for cell in row] for row in self.rows)]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -159,14 +160,18 @@ def equality(results: Results, key: str, what: str) -> str:
 
 
 def missing(results: Results) -> list[str]:
-    """The cells that are empty, by what keeps them so; and measures that no cell has so far."""
+    """The cells that are empty, by what keeps them so; and measures that some or all of the finished do not have."""
     why: dict[str, list[str]] = {}
     for row in results["rows"]:
         for seed, told in row["missing"].items():
             why.setdefault(told.partition("\n")[0], []).append(f"{name(row)} (seed {seed})")
     total = sum(len(row["runs"]) for row in results["rows"])
     empty = [f"{len(cells)} of {total} cells {told}: {', '.join(cells)}." for told, cells in why.items()]
-    return empty + [f"{label} is in no cell so far: {told}" for label, told in results["absent"].items()]
+    empty += [f"{label} is in no cell so far: {told}" for label, told in results["absent"].items()]
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for one in results["unread"]:
+        lacking.setdefault((one["measure"], one["why"]), []).append(one["run"])
+    return empty + [f"{label} is not in {', '.join(runs)}: {why}" for (label, why), runs in lacking.items()]
 
 
 def digits(results: Results, label: str) -> int:
@@ -186,7 +191,7 @@ def on_terminal(results: Results) -> Group:
                 drawn.add_column(column)
             for row in table.rows:
                 drawn.add_row(*(Text(cell.replace("**", "")) for cell in row))
-            parts += [drawn, *(Text(note, style="dim") for note in table.notes), Text()]
+            parts += [drawn, *(Text(visible(note), style="dim") for note in table.notes), Text()]
     return Group(*parts)
 
 
@@ -243,5 +248,6 @@ def _seeds(number: int) -> str:
     return "1 seed" if number == 1 else f"{number} seeds"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """For a cell of a table in Markdown."""
     return text.replace("|", "\\|").replace("\n", " ")
