@@ -1,13 +1,13 @@
 """Whether llama.cpp reads what `export` writes as transformers does: token ids, and greedy continuations.
 
-    python benchmarks/serving.py --folder FOLDER --llama-cpp SOURCES --server BINARY --tokenizers TOKENIZERS
-        [--model EXPORTED --kind gpt-2]
+    python benchmarks/serving.py --folder FOLDER --server BINARY --tokenizers TOKENIZERS [--model EXPORTED]
+        [--llama-cpp SOURCES --kind gpt-2]
 
 For each published tokenizer in TOKENIZERS a small model of random weights is grafted with 500 tokens of the starter's
-Polish and exported to FOLDER; EXPORTED is a model folder beside these, `--kind` what llama.cpp calls its pre-tokenizer
-where it does not recognize it. Each is converted by the script of SOURCES (float32 where its weights are random, else
-bfloat16), served by llama-server on loopback, and asked: every text of the starter is cut into tokens, and every
-twentieth continued by 16. Results: benchmarks/results/serving.json.
+Polish and exported to FOLDER; EXPORTED is a model folder beside these. Each is written as a GGUF file (float32 where
+its weights are random, else bfloat16), by llama.cpp's own script where its SOURCES are given (`--kind` is what it
+calls a pre-tokenizer that it does not recognize), served by llama-server on loopback, and asked: every text of the
+starter is cut into tokens, and every twentieth continued by 16. Results: benchmarks/results/serving.json.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from record import record
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from lingraft.export import hub_folder
+from lingraft.export.gguf.file import write
 from lingraft.graft import initialize
 from lingraft.tokenizer import extend
 
@@ -49,9 +50,10 @@ runpy.run_path({sources!r} + "/convert_hf_to_gguf.py", run_name="__main__")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("folder", "llama-cpp", "server", "tokenizers"):
+    for name in ("folder", "server", "tokenizers"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--llama-cpp", type=Path)
     parser.add_argument("--kind", default="gpt-2")
     arguments = parser.parse_args()
     version = subprocess.run([arguments.server, "--version"], capture_output=True, text=True, check=True).stderr
@@ -61,10 +63,16 @@ def main() -> None:
     rows = []
     for name, folder in exported.items():
         file = arguments.folder / f"{name}.gguf"
-        known = converted(arguments.llama_cpp, folder, file, "f32" if name in SPECIAL else "bf16", arguments.kind)
-        rows.append({"model": name, "recognized": known, **compared(arguments.server, file, folder)})
+        weights = "f32" if name in SPECIAL else "bf16"
+        if arguments.llama_cpp is None:
+            write(folder, file, weights)
+            told = {}
+        else:
+            told = {"recognized": converted(arguments.llama_cpp, folder, file, weights, arguments.kind)}
+        rows.append({"model": name, **told, **compared(arguments.server, file, folder)})
         print(rows[-1], flush=True)
-    record("serving", "llama.cpp", {"version": version.strip(), "new_tokens": NEW, "models": rows})
+    by = "llama.cpp" if arguments.llama_cpp else "gguf"
+    record("serving", by, {"version": version.strip(), "new_tokens": NEW, "models": rows})
 
 
 def texts(language: str) -> list[str]:

@@ -36,7 +36,7 @@ stages:
 - A key that names an earlier step may be left out: it means the nearest earlier step that makes what is needed (a list:
   all of them). The copy of the recipe in the run has them all written out. `base` is the name of the base itself.
 - Runs may share a store, at the same time too: what another one is making is waited for, and then used.
-- Mistakes are reported all at once, each as `file:line: dotted.key: what is wrong`.
+- Mistakes of one kind are reported together, each as `file:line: dotted.key: what is wrong`.
 """
 
 

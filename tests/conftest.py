@@ -1,6 +1,8 @@
 """Small real models and texts for every test; the network is closed but for loopback."""
 
+import json
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -10,9 +12,12 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_P
 
 import pytest
 import torch
+from sentencepiece import sentencepiece_model_pb2 as proto
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from lingraft.tokenizer import content
+from lingraft.tokenizer.family import BYTE_TOKEN
 from lingraft.train.settings import Settings
 
 # A script's background job is given a SIGINT that is ignored; what is tested here is what Ctrl-C does.
@@ -138,6 +143,28 @@ def sentencepiece_base(tmp_path_factory: pytest.TempPathFactory, english: list[s
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     return _saved(tokenizer, tmp_path_factory.mktemp("sentencepiece_base"))
+
+
+@pytest.fixture
+def with_model(sentencepiece_base: Path, tmp_path: Path) -> Path:
+    """The base with the SentencePiece file it would have been converted from; its last piece of score -1e9."""
+    folder = tmp_path / "base"
+    shutil.copytree(sentencepiece_base, folder)
+    parsed = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    merges = content.merges(parsed["model"])
+    rank = {left + right: -float(at) for at, (left, right) in reversed(list(enumerate(merges)))}
+    model = proto.ModelProto()
+    model.trainer_spec.model_type = 2
+    model.trainer_spec.byte_fallback = True
+    model.normalizer_spec.add_dummy_prefix = True
+    model.normalizer_spec.remove_extra_whitespaces = False
+    vocabulary = sorted(parsed["model"]["vocab"], key=parsed["model"]["vocab"].get)
+    for token in vocabulary:
+        kind = {"<unk>": 2, "<s>": 3, "</s>": 3}.get(token, 6 if BYTE_TOKEN.fullmatch(token) else 1)
+        model.pieces.add(piece=token, score=rank.get(token, -2000.0) if kind == 1 else 0.0, type=kind)
+    model.pieces[-1].score = -1e9
+    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "cli_options": set(),
     "cli_plan": {"stages", "core", "forecast", "cli_errors", "cli_options"},
     "cli_study": {"stages", "core", "evaluate", "report", "cli_errors", "cli_options"},
-    "cli_tokenizer": {"core", "corpus", "tokenizer", "cli_errors", "cli_options"},
+    "cli_tokenizer": {"stages", "core", "corpus", "tokenizer", "cli_errors", "cli_options"},
     "core": set(),
     "stages": {"core", *DOMAIN},
     "corpus": {"core"},

@@ -1,6 +1,7 @@
 """`lingraft tokenizer`: what its commands print."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,22 @@ def test_advise_recommends_a_size(tiny_base: Path, text: Path) -> None:
 def test_mistakes_end_with_2(tiny_base: Path, tmp_path: Path, text: Path) -> None:
     assert "no tokenizer.json here" in call("prove", tmp_path, exit_code=2).stderr
     assert "there is no such file" in call("compare", tiny_base, "--text", tmp_path / "nowhere.txt", exit_code=2).stderr
+
+
+def test_tokenizers_go_by_shipped_names_and_hub_ids(
+    tiny_base: Path, tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, commit = tmp_path / "cache" / "models--owner--name", "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(tiny_base, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    shown = call("compare", "english-novels-7m", "owner/name", "--text", text).output
+    assert shown.splitlines()[1].split() == ["english-novels-7m", "name"]
+    assert "take " in call("advise", "owner/name", "--text", text, "--most", "50").output
+    said = call("prove", "owner/other", exit_code=2).stderr
+    assert 'the hub cannot be reached, and the model "owner/other" is not in the local cache.' in said
+    assert (
+        'there is no folder "nowhere", and it is no hub id'
+        in call("advise", "nowhere", "--text", text, exit_code=2).stderr
+    )

@@ -61,6 +61,14 @@ def test_the_links_of_the_documents_lead_somewhere() -> None:
             assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_where_the_texts_of_lab_recipes_and_studies_are_from_is_said() -> None:
+    recipes = [*(ROOT / "recipes" / "lab").glob("*.yaml"), *(ROOT / "studies").glob("*.yaml")]
+    read = {place for path in recipes for place in re.findall(r"LINGRAFT_DATA\}/([^\"]+)", path.read_text("utf-8"))}
+    told = re.findall(r"^\| `(\S+)` \|", (ROOT / "docs" / "data.md").read_text("utf-8"), re.MULTILINE)
+    assert len(told) > 20
+    assert read - {"bench"} <= set(told)
+
+
 @pytest.mark.parametrize("name", ["analysis", "recipe", "methods", "suites"])
 def test_generated_pages_are_what_the_code_says(name: str) -> None:
     page = runpy.run_path(str(ROOT / "docs" / f"{name}_page.py"))["page"]

@@ -29,8 +29,8 @@ COLORS = ("black on bright_cyan", "black on bright_yellow", "black on bright_mag
 
 @app.command()
 def prove(
-    path: Annotated[Path, typer.Argument(help="The folder of a tokenizer.")],
-    base: Annotated[Path | None, typer.Option(help="The folder of the tokenizer that it was made from.")] = None,
+    path: Annotated[str, typer.Argument(help="A tokenizer: its folder, or a hub id.")],
+    base: Annotated[str | None, typer.Option(help="The tokenizer that it was made from.")] = None,
     text: TextFiles = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
@@ -40,17 +40,19 @@ def prove(
     """
     with user_errors():
         from lingraft.corpus.read import texts_of
+        from lingraft.stages.base import tokenizer_folder
         from lingraft.tokenizer.diagnosis import describe, diagnose
         from lingraft.tokenizer.proofs import prove
 
+        folder = tokenizer_folder(path)
         texts = [document for file in text for document in texts_of(file)]
-        findings = diagnose(path, texts)
-        proofs = prove(base, path, [], texts, demand=False) if base else None
+        findings = diagnose(folder, texts)
+        proofs = prove(tokenizer_folder(base), folder, [], texts, demand=False) if base else None
     broken = [finding for finding in findings if not finding.holds]
     if as_json:
         _print_json({"findings": [vars(finding) for finding in findings], "proofs": proofs})
     else:
-        typer.echo(f"{path}: {describe(path)}")
+        typer.echo(f"{path}: {describe(folder)}")
         for finding in findings:
             typer.secho(f"{'holds ' if finding.holds else 'BROKEN'}  {finding.what}", bold=not finding.holds)
             if not finding.holds:
@@ -65,7 +67,7 @@ def prove(
 
 @app.command()
 def compare(
-    paths: Annotated[list[Path], typer.Argument(help="Folders of tokenizers.")],
+    tokenizers: Annotated[list[str], typer.Argument(help="Tokenizers: their folders, or hub ids.")],
     text: TextFiles,
     english: Annotated[
         Path | None, typer.Option(help="The same text in English, line by line: gives the parity of the first --text.")
@@ -76,20 +78,21 @@ def compare(
     """Compare what a text costs with different tokenizers."""
     with user_errors():
         from lingraft.corpus.read import texts_of
+        from lingraft.stages.base import tokenizer_folder
         from lingraft.tokenizer import family
         from lingraft.tokenizer.fertility import measure, parity
 
-        names = [path.name for path in paths]
+        names = [Path(path).name for path in tokenizers]
         unique = len(set(names)) == len(names)
-        tokenizers = {path.name if unique else str(path): family.open(path) for path in paths}
+        opened = {Path(path).name if unique else path: family.open(tokenizer_folder(path)) for path in tokenizers}
         documents = {str(file): texts_of(file) for file in text}
         figures = {
-            file: {name: measure(tokenizer, found) for name, tokenizer in tokenizers.items()}
+            file: {name: measure(tokenizer, found) for name, tokenizer in opened.items()}
             for file, found in documents.items()
         }
         if english is not None:
             first, original = next(iter(documents)), texts_of(english)
-            for name, tokenizer in tokenizers.items():
+            for name, tokenizer in opened.items():
                 figures[first][name]["parity"] = parity(tokenizer, documents[first], original)
     if as_json:
         _print_json(figures)
@@ -107,14 +110,14 @@ def compare(
         console.print(_comparison(rows))
         if preview:
             for line in documents[file][:3]:
-                for name, tokenizer in tokenizers.items():
+                for name, tokenizer in opened.items():
                     console.print(_colored(name, tokenizer, line[:200]))
                 console.print()
 
 
 @app.command()
 def advise(
-    base: Annotated[Path, typer.Argument(help="The folder of a base: its tokenizer, and config.json for the costs.")],
+    base: Annotated[str, typer.Argument(help="A base: its folder, or a hub id; config.json there gives the costs.")],
     text: TextFiles,
     most: Annotated[int, typer.Option(help="The largest number of new tokens to look at.")] = 64_000,
     as_json: AsJson = False,
@@ -123,12 +126,14 @@ def advise(
     with user_errors():
         from lingraft.core.progress import SILENT
         from lingraft.corpus.read import texts_of
+        from lingraft.stages.base import tokenizer_folder
         from lingraft.tokenizer.advice import advise, shape
         from lingraft.tokenizer.extension import open_source
 
+        folder = tokenizer_folder(base)
         texts = [document for file in text for document in texts_of(file)]
-        model = shape(base) if (base / "config.json").is_file() else None
-        advice = advise(open_source(base), texts, model, most=most, progress=SILENT)
+        model = shape(folder) if (folder / "config.json").is_file() else None
+        advice = advise(open_source(folder), texts, model, most=most, progress=SILENT)
     if as_json:
         _print_json(advice)
         return

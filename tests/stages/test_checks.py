@@ -308,3 +308,13 @@ def test_a_language_to_keep_without_text_is_told(tmp_path: Path) -> None:
     assert told == [
         "warning: corpus: no replay text is given, so that nothing will tell how much of the base's language is lost."
     ]
+
+
+def test_gguf_needs_its_package_and_a_known_architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = [planned(tmp_path, f"export.format={format}")[-2].forecast.disk_bytes for format in ("[hf]", "[hf, gguf]")]
+    assert disk[1] == pytest.approx(2 * disk[0], rel=0.01)
+    model = "{model_type: bloom, hidden_size: 32, n_layer: 2, n_head: 4}"
+    said = r"export: format: models of the kind bloom are not written as GGUF; llama, mistral, mixtral, qwen2 are\."
+    refused(tmp_path, said, "export.format=[gguf]", "base.model=", f"base.architecture={model}")
+    monkeypatch.setattr("lingraft.stages.export.find_spec", lambda name: None)
+    refused(tmp_path, r"export: format: GGUF is written by the package gguf.*\n  pip install", "export.format=[gguf]")

@@ -1,39 +1,14 @@
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sentencepiece import sentencepiece_model_pb2 as proto
 from tokenizers import Tokenizer
 
-from lingraft.tokenizer import content, sentencepiece_model
+from lingraft.tokenizer import sentencepiece_model
 from lingraft.tokenizer.extension import extend
-from lingraft.tokenizer.family import BYTE_TOKEN
 
 Adding = Callable[[Path], Path]
-
-
-@pytest.fixture
-def with_model(sentencepiece_base: Path, tmp_path: Path) -> Path:
-    """The base with the SentencePiece file it would have been converted from; its last piece of score -1e9."""
-    folder = tmp_path / "base"
-    shutil.copytree(sentencepiece_base, folder)
-    parsed = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    merges = content.merges(parsed["model"])
-    rank = {left + right: -float(at) for at, (left, right) in reversed(list(enumerate(merges)))}
-    model = proto.ModelProto()
-    model.trainer_spec.model_type = 2
-    model.trainer_spec.byte_fallback = True
-    model.normalizer_spec.add_dummy_prefix = True
-    model.normalizer_spec.remove_extra_whitespaces = False
-    vocabulary = sorted(parsed["model"]["vocab"], key=parsed["model"]["vocab"].get)
-    for token in vocabulary:
-        kind = {"<unk>": 2, "<s>": 3, "</s>": 3}.get(token, 6 if BYTE_TOKEN.fullmatch(token) else 1)
-        model.pieces.add(piece=token, score=rank.get(token, -2000.0) if kind == 1 else 0.0, type=kind)
-    model.pieces[-1].score = -1e9
-    (folder / "tokenizer.model").write_bytes(model.SerializeToString())
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from .screen import amount
 EXTRAS = {
     "gpu": ("bitsandbytes", "liger_kernel"),
     "ray": ("ray",),
+    "gguf": ("gguf",),
     "vectors": ("gensim",),
     "energy": ("codecarbon",),
     "track": ("trackio", "wandb"),

@@ -1,4 +1,4 @@
-"""The export gate: a fresh process loads the exported folder and must give the same token ids and logits."""
+"""The export gate: a fresh process loads what was exported and must give the same token ids and logits."""
 
 import json
 import os
@@ -21,10 +21,11 @@ import json, sys
 import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
-folder, texts, out, threads = sys.argv[1:]
+folder, texts, out, threads, gguf = sys.argv[1:]
 torch.set_num_threads(int(threads))  # Sums split otherwise differ in their last bits.
 tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+place, name = gguf.rsplit("/", 1) if gguf else (folder, None)
+model = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype=torch.float32).eval()
 results = {}
 with open(texts, encoding="utf-8") as file, torch.inference_mode():
     for index, text in enumerate(json.load(file)):
@@ -35,13 +36,15 @@ save_file(results, out)
 """
 
 
-def check(model: Path, exported: Path, texts: Sequence[str], *, trust_remote_code: bool = False) -> dict[str, Any]:
+def check(
+    model: Path, exported: Path, texts: Sequence[str], *, gguf: Path | None = None, trust_remote_code: bool = False
+) -> dict[str, Any]:
     """Compare the exported folder, loaded in a fresh process, with the model it was made from.
 
-    Reads the first 128 tokens of every text, in float32 on the CPU. Raises StageError unless all token ids and all
-    logits are identical.
+    With `gguf` the weights are read from that file, and the tokenizer from the folder. Reads the first 128 tokens of
+    every text, in float32 on the CPU. Raises StageError unless all token ids and all logits are identical.
     """
-    theirs = _read_afresh(exported, texts)
+    theirs = _read_afresh(exported, texts, gguf)
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=trust_remote_code)
     ours = AutoModelForCausalLM.from_pretrained(
         model, dtype=torch.float32, local_files_only=True, trust_remote_code=trust_remote_code, use_safetensors=True
@@ -64,19 +67,20 @@ def check(model: Path, exported: Path, texts: Sequence[str], *, trust_remote_cod
     }
     if not verdict["logits_identical"]:
         raise StageError(
-            f"the exported folder does not give what the model gives: {verdict}.",
-            where=exported,
+            f"the exported {'folder' if gguf is None else 'file'} does not give what the model gives: {verdict}.",
+            where=gguf or exported,
             remedy="Look for a tokenizer or config file that the export did not take along.",
         )
     return verdict
 
 
-def _read_afresh(exported: Path, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+def _read_afresh(exported: Path, texts: Sequence[str], gguf: Path | None) -> dict[str, torch.Tensor]:
+    threads, file = str(torch.get_num_threads()), "" if gguf is None else str(gguf.absolute())
     with TemporaryDirectory() as scratch:
         listed, out = Path(scratch) / "texts.json", Path(scratch) / "results.safetensors"
         listed.write_text(json.dumps(list(texts), ensure_ascii=False), encoding="utf-8")
         process = subprocess.run(
-            [sys.executable, "-I", "-c", READER, str(exported), str(listed), str(out), str(torch.get_num_threads())],
+            [sys.executable, "-I", "-c", READER, str(exported), str(listed), str(out), threads, file],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -85,8 +89,9 @@ def _read_afresh(exported: Path, texts: Sequence[str]) -> dict[str, torch.Tensor
         )
         if process.returncode != 0:
             raise StageError(
-                f"a fresh process could not load the exported folder:\n{process.stderr[-2000:]}",
-                where=exported,
-                remedy="Try AutoModelForCausalLM.from_pretrained on the folder by hand.",
+                f"a fresh process could not load the exported {'folder' if gguf is None else 'file'}:\n"
+                f"{process.stderr[-2000:]}",
+                where=gguf or exported,
+                remedy="Try AutoModelForCausalLM.from_pretrained on it by hand.",
             )
         return load_file(out)

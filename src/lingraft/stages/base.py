@@ -146,6 +146,11 @@ def folder_of(model: str, trust_remote_code: bool) -> Path:
     return source_folder(Base(model=model, trust_remote_code=trust_remote_code), Path.cwd())
 
 
+def tokenizer_folder(name: str) -> Path:
+    """The folder of a tokenizer named on the command line: a folder, a hub id, or `english-novels-7m`."""
+    return local_folder(name, Path.cwd()) or _fetched(Base(model=name), [TOKENIZER, "tokenizer.model", "*.json"])
+
+
 def config_folder(config: Base, recipe_folder: Path) -> Path:
     """A folder with the config of a model, and the code that comes with it; no weights are fetched."""
     return local_folder(config.model, recipe_folder) or _config_folder(config)
@@ -180,9 +185,13 @@ def _snapshot(config: Base) -> Path:
 
 
 def _config_folder(config: Base) -> Path:
+    return _fetched(config, ["config.json", "*.py"])
+
+
+def _fetched(config: Base, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(config.model, revision=_commit(config), allow_patterns=["config.json", "*.py"]))
+    return Path(snapshot_download(config.model, revision=_commit(config), allow_patterns=patterns))
 
 
 def loaded(folder: Path, trust_remote_code: bool) -> Any:

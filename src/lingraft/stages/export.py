@@ -1,12 +1,19 @@
-"""export: a model folder that other programs load, with its card, proved in a fresh process."""
+"""export: a model folder and GGUF files that other programs load, with a card, proved in a fresh process."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from lingraft.core.errors import InputError, RecipeError
+from lingraft.core.recipe import BASE
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
-FOLDER = "hf"
+from .base import model_config
+
+FOLDER, GGUF = "hf", "gguf"
+BITS = {"bf16": 16, "f16": 16, "f32": 32, "q8_0": 8.5}
 
 
 class Export(StageConfig):
@@ -23,14 +30,45 @@ class Export(StageConfig):
     trainings: Annotated[list[str] | None, Needs("tuning", optional=True)] = Field(
         None, description="Those of them that the model went through stand on the card."
     )
-    format: list[Literal["hf"]] = Field(["hf"], min_length=1)
+    format: list[Literal["hf", "gguf"]] = Field(
+        ["hf"], min_length=1, description="A Hugging Face folder, which is always written, and GGUF for llama.cpp."
+    )
+    gguf_weights: list[Literal["bf16", "f16", "f32", "q8_0"]] = Field(
+        ["bf16"], min_length=1, description="A GGUF file for each: how matrices are stored. q8_0 has 8.5 bits a weight."
+    )
     license: str | None = Field(None, description="Of the exported model, for its card; the base's terms bind.")
 
 
+def check(context: Check) -> None:
+    """A GGUF file can be written of such a model."""
+    if GGUF not in context.config.format:
+        return
+    if find_spec("gguf") is None:
+        raise RecipeError(
+            "GGUF is written by the package gguf, which is not installed.",
+            where="format",
+            remedy="pip install 'lingraft[gguf]'",
+        )
+    from lingraft.export.gguf import architecture
+
+    config, _ = model_config(context.recipe, {})
+    try:
+        architecture.of(config, Path(BASE))
+    except InputError as error:
+        raise RecipeError(error.what, where="format", remedy=error.remedy) from error
+
+
 def forecast(context: Check) -> Forecast:
-    """The size of the model."""
-    size = context.figures[context.config.model].get("weight_bytes") or 0
-    return Forecast(reads="model", writes=f"{FOLDER}/", disk_bytes=size, seconds=20 + size / 200e6)
+    """The size of the model, once for each of its forms."""
+    config, model = context.config, context.figures[context.config.model]
+    size, parameters = model.get("weight_bytes") or 0, model.get("parameters") or 0
+    files = [BITS[weights] / 8 * parameters for weights in config.gguf_weights] if GGUF in config.format else []
+    return Forecast(
+        reads="model",
+        writes=", ".join([f"{FOLDER}/", *([f"{GGUF}/"] if files else [])]),
+        disk_bytes=size + sum(files),
+        seconds=20 * (1 + len(files)) + (size + sum(files)) / 200e6,
+    )
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -61,7 +99,26 @@ def run(job: Job) -> dict[str, Any]:
     texts = [row[0] for stream in ("target", "replay") for row in islice(documents(corpus, stream, "held_out"), 8)]
     job.progress.start("reloading in a fresh process")
     verdict = gate.check(model.folder, job.folder / FOLDER, texts, trust_remote_code=model.figures["trust_remote_code"])
-    return {"formats": config.format, "folder": FOLDER, "files": files, "gate": verdict}
+    written = _gguf(job, texts) if GGUF in config.format else []
+    return {"formats": config.format, "folder": FOLDER, "files": files, "gate": verdict, GGUF: written}
+
+
+def _gguf(job: Job, texts: list[str]) -> list[dict[str, Any]]:
+    """A file for each kind of weights; what holds the model's own weights exactly must give what the model gives."""
+    from lingraft.export import gate
+    from lingraft.export.gguf import file
+
+    folder, exported = job.folder / GGUF, job.folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    made = []
+    for weights in job.config.gguf_weights:
+        job.progress.start(f"writing {weights} for llama.cpp")
+        path = folder / f"model-{weights}.gguf"
+        figures = {"file": f"{GGUF}/{path.name}", **file.write(exported, path, weights)}
+        if figures["exact"]:
+            figures["gate"] = gate.check(exported, exported, texts, gguf=path)
+        made.append(figures)
+    return made
 
 
 def _trainings(job: Job) -> list[dict[str, Any]]:
@@ -77,4 +134,6 @@ def _trainings(job: Job) -> list[dict[str, Any]]:
     return found
 
 
-STAGE = Stage("export", 1, Export, makes=("export",), run=run, uses=("language", "replay"), forecast=forecast)
+STAGE = Stage(
+    "export", 2, Export, makes=("export",), run=run, uses=("language", "replay"), check=check, forecast=forecast
+)

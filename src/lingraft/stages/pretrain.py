@@ -194,7 +194,7 @@ def forecast(context: Check) -> Forecast:
         else found.start_seconds + tokens / found.tokens_per_second,
         figures=model,
         training=demand,
-        warnings=_warnings(config, data, tokens),
+        warnings=(*_warnings(config, data, tokens), *_unused(config, context.recipe)),
     )
 
 
@@ -210,6 +210,15 @@ def _warnings(config: Pretrain, data: Mapping[str, Any], tokens: float | None) -
         "(Muennighoff et al. 2023, arXiv 2305.16264)."
         for stream, number in passes.items()
         if number > MOST_PASSES
+    )
+
+
+def _unused(config: Pretrain, recipe: Any) -> tuple[str, ...]:
+    """That text of the base's language is there, and none of it is trained on for want of a word."""
+    if "mix" in config.model_fields_set or not recipe.stages[config.corpus].replay:
+        return ()
+    return (
+        "there is replay text and no mix: it is measured, not trained on. Write mix, with its share or target alone.",
     )
 
 
