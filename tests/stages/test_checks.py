@@ -303,6 +303,16 @@ def test_text_that_is_repeated_too_often_is_warned_of(tmp_path: Path) -> None:
     assert warnings(planned(tmp_path, "pretrain.epochs=3")) == []
 
 
+def test_replay_text_that_no_mix_names_is_told(tmp_path: Path) -> None:
+    text = find("starter").read_text(encoding="utf-8")
+    mix = re.search(r"^    mix: .*\n", text, re.MULTILINE)[0]
+    recipe = tmp_path / "plain.yaml"
+    recipe.write_text(text.replace(mix, "").replace("texts/", f"{find('starter').parent}/texts/"), encoding="utf-8")
+    told = "warning: pretrain: there is replay text and no mix: it is measured, not trained on."
+    assert any(warning.startswith(told) for warning in warnings(planned(tmp_path, recipe=recipe)))
+    assert not any("no mix" in warning for warning in warnings(planned(tmp_path)))
+
+
 def test_a_language_to_keep_without_text_is_told(tmp_path: Path) -> None:
     told = warnings(planned(tmp_path, "corpus.replay=[]", "pretrain.mix={target: 1.0}", "pretrain.epochs=3"))
     assert told == [
