@@ -113,7 +113,9 @@ def tasks(evaluated: Mapping[str, Any], target: str) -> Table:
         first = next(iter(of_task.values()))
         chance = fmt.decimal(first["chance"], first["digits"])
         elsewhere = "" if first["language"] == target else f", {find(first['language']).name}"
-        asked = f"{first['title']}{elsewhere}: {first['metric_title']}"
+        method = task[0].partition("@")[2]
+        tuned = f", a head trained ({method})" if method else ""
+        asked = f"{first['title']}{elsewhere}{tuned}: {first['metric_title']}"
         cells = [asked, fmt.count(first["items"]), str(first["shots"]), chance]
         for model in evaluated["models"]:
             row = of_task.get(model)
@@ -159,7 +161,8 @@ def quantization(part: Mapping[str, Any], found: Record) -> Table:
             if cells:
                 rows.append([f"{model}, {precision} bits", fmt.decimal(weights["bits_per_weight"], 1), *cells])
     columns = ("model", "bits a weight", *(f"{stream_name(found, m)}, bits per byte more" for m in wanted))
-    return Table("Fewer bits a weight", columns, rows)
+    notes = ["Embeddings and LM head, a large part of a small model, stay in 16 bits, as does what has one axis."]
+    return Table("Fewer bits a weight", columns, rows, notes)
 
 
 def experts(part: Mapping[str, Any], found: Record) -> Table:

@@ -55,6 +55,7 @@ def test_a_curve_is_read_at_a_place() -> None:
         read(measure("e.curve[].bits.target", at=11), figures)
     with pytest.raises(Absent, match="cannot be read at 4 bytes: between 0 and 8 there is no point of the curve"):
         read(measure("e.curve[].bits.target", at=4), figures)
+    assert read(measure("e.curve[].bits.target", at=7.5), figures) == Value(2.0625)  # near a point
     single = {"curve": [{"bytes": 5, "bits": {"target": 2.0}}]}
     assert read(measure("e.curve[].bits.target", at=5), single) == Value(2.0)
     with pytest.raises(ValueError, match="`at` reads a curve, whose figure has \\[\\]"):

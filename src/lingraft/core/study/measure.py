@@ -131,13 +131,16 @@ def read_curve(measure: Measure, figures: Mapping[str, Any]) -> list[tuple[float
 
 
 def _between(points: list[tuple[float, float]], measure: Measure) -> float:
-    """On the straight line between the points on both sides, which may not be further apart than the place is far."""
+    """On the straight line between the points on both sides.
+
+    These may not be further apart than the place is far, unless one of them is near: within a tenth of it.
+    """
     place, why = measure.at or 0.0, f"{measure.figure} cannot be read at {measure.at:g} {measure.over}"
     if exact := [value for at, value in points if at == place]:
         return exact[0]
     for (left, low), (right, high) in pairwise(sorted(points)):
         if left < place < right:
-            if right - left > place:
+            if right - left > place and min(place - left, right - place) > place / 10:
                 raise Absent(f"{why}: between {left:g} and {right:g} there is no point of the curve")
             return low + (high - low) * (place - left) / (right - left)
     raise Absent(f"{why}: the curve is {f'from {points[0][0]:g} to {points[-1][0]:g}' if points else 'empty'}")
