@@ -65,7 +65,7 @@ def main() -> None:
         file = arguments.folder / f"{name}.gguf"
         weights = "f32" if name in SPECIAL else "bf16"
         if arguments.llama_cpp is None:
-            write(folder, file, weights)
+            write(folder, file, weights, name)
             told = {}
         else:
             told = {"recognized": converted(arguments.llama_cpp, folder, file, weights, arguments.kind)}

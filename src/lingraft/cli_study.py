@@ -10,6 +10,9 @@ from .cli_options import DEFAULT_STORE, StoreFolder
 from .core.marks import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from lingraft.core.plan import Room
     from lingraft.core.study.plan import Planned
     from lingraft.core.study.study import Study
 
@@ -30,7 +33,7 @@ def plan(study: StudyName, cells: Cells = None, store: StoreFolder = DEFAULT_STO
     from lingraft.core.study.plan import plan_text
 
     with user_errors():
-        _, planned = _plan(study, cells, store)
+        _, planned = _plan(study, cells, store, ("disk",))  # in whose memory, `run` is told
     Console().print(plan_text(planned), soft_wrap=True)
 
 
@@ -57,7 +60,7 @@ def run(
     from lingraft.stages import PRELOAD
 
     with user_errors():
-        loaded, planned = _plan(study, cells, store, elsewhere=engine == "ray")
+        loaded, planned = _plan(study, cells, store, ("disk",) if engine == "ray" else ("disk", "memory"))
         kept = Store(store)
         failures = Failures(kept, loaded.name)
         with Screen(Console(stderr=True)) as screen:
@@ -95,7 +98,7 @@ def show(
     from lingraft.report.study.results import collect
 
     with user_errors():
-        loaded, planned = _plan(study, None, store)
+        loaded, planned = _plan(study, None, store, ())
         kept = Store(store)
         results = collect(loaded, planned, kept, Failures(kept, loaded.name).read(planned), on_same_items)
         if page is not None:
@@ -110,7 +113,9 @@ def show(
         Console().print(tables.on_terminal(results))
 
 
-def _plan(name: str, cells: list[str] | None, store: Path, *, elsewhere: bool = False) -> "tuple[Study, list[Planned]]":
+def _plan(
+    name: str, cells: list[str] | None, store: Path, must_fit: "Collection[Room]"
+) -> "tuple[Study, list[Planned]]":
     from lingraft.core.artifact import Store
     from lingraft.core.shipped import find_study
     from lingraft.core.study.plan import plan_cells
@@ -118,4 +123,4 @@ def _plan(name: str, cells: list[str] | None, store: Path, *, elsewhere: bool = 
     from lingraft.stages import table
 
     study = load(find_study(name), table())
-    return study, plan_cells(chosen(study, cells or ()), table(), Store(store), elsewhere=elsewhere)
+    return study, plan_cells(chosen(study, cells or ()), table(), Store(store), must_fit=must_fit)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
+    LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     Qwen2Config,
@@ -26,10 +28,10 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from lingraft.core.errors import InputError, StageError
 from lingraft.export import gate
-from lingraft.export.gguf import architecture, file
-from lingraft.export.gguf.vocabulary import PRE_TOKENIZERS
+from lingraft.export.gguf import architecture, file, vocabulary
 from lingraft.tokenizer import marks
 from lingraft.tokenizer.extension import extend
+from lingraft.tokenizer.words import GPT2_PATTERN
 
 SIZES = {
     "vocab_size": 400,
@@ -49,6 +51,10 @@ def values(path: Path) -> dict[str, np.ndarray]:
         tensor.name: quants.dequantize(tensor.data, tensor.tensor_type).reshape(list(reversed(tensor.shape.tolist())))
         for tensor in GGUFReader(path).tensors
     }
+
+
+def write(model: Path, path: Path, weights: file.Weights) -> dict[str, Any]:
+    return file.write(model, path, weights, "a name")
 
 
 def field(path: Path, name: str) -> Any:
@@ -77,19 +83,20 @@ def dense(request: pytest.FixtureRequest, tmp_path: Path, tiny_base: Path) -> Pa
 
 def test_transformers_reads_the_same_model(dense: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
-    figures = file.write(dense, path, "f32")
+    figures = write(dense, path, "f32")
     assert figures["exact"]
     assert figures["bytes"] == path.stat().st_size
     assert figures["bits_per_weight"] > 32
     assert same_logits(dense, path)
     assert gate.check(dense, dense, ["The lighthouse."], gguf=path)["logits_identical"]
     assert field(path, "general.architecture") in ("llama", "qwen2")
+    assert field(path, "general.name") == "a name"
     assert len(field(path, "tokenizer.ggml.tokens")) == 400
 
 
 def test_the_gate_finds_other_weights(tiny_base: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.gguf"
-    file.write(tiny_base, path, "q8_0")
+    write(tiny_base, path, "q8_0")
     with pytest.raises(StageError, match=r"model\.gguf: the exported file does not give what the model gives"):
         gate.check(tiny_base, tiny_base, ["The lighthouse."], gguf=path)
     path.write_bytes(b"GGUF")
@@ -100,7 +107,7 @@ def test_the_gate_finds_other_weights(tiny_base: Path, tmp_path: Path) -> None:
 def test_experts_are_laid_on_each_other(tiny_base: Path, tmp_path: Path) -> None:
     save_mixtral(tmp_path / "mixture", tiny_base)
     path = tmp_path / "model.gguf"
-    assert not file.write(tmp_path / "mixture", path, "f32")["exact"]
+    assert not write(tmp_path / "mixture", path, "f32")["exact"]
     weights, found = load_file(tmp_path / "mixture" / "model.safetensors"), values(path)
     assert len(found) == len(weights) - 2 * 3 * 4 + 2 * 3
     for part, name in (("w1", "ffn_gate_exps"), ("w2", "ffn_down_exps"), ("w3", "ffn_up_exps")):
@@ -117,7 +124,7 @@ def test_experts_are_laid_on_each_other(tiny_base: Path, tmp_path: Path) -> None
 
 
 def test_weights_of_fewer_bits(tiny_base: Path, tmp_path: Path) -> None:
-    sizes = {kind: file.write(tiny_base, tmp_path / f"{kind}.gguf", kind)["bytes"] for kind in file.TYPES}
+    sizes = {kind: write(tiny_base, tmp_path / f"{kind}.gguf", kind)["bytes"] for kind in file.TYPES}
     assert sizes["f32"] > sizes["bf16"] == sizes["f16"] > sizes["q8_0"]
     exact, eight = values(tmp_path / "f32.gguf"), values(tmp_path / "q8_0.gguf")
     for tensor in GGUFReader(tmp_path / "q8_0.gguf").tensors:
@@ -133,7 +140,7 @@ def test_rows_without_a_token_are_named(tiny_base: Path, tmp_path: Path) -> None
     model = AutoModelForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(404)
     model.save_pretrained(folder)
-    file.write(folder, tmp_path / "model.gguf", "f32")
+    write(folder, tmp_path / "model.gguf", "f32")
     tokens, types = (field(tmp_path / "model.gguf", f"tokenizer.ggml.{name}") for name in ("tokens", "token_type"))
     assert tokens[400:] == [f"[PAD{row}]" for row in range(400, 404)]
     assert types[400:] == [TokenType.UNUSED] * 4
@@ -148,10 +155,10 @@ def test_a_byte_level_tokenizer(tiny_base: Path, tmp_path: Path, polish: list[st
     model.resize_token_embeddings(430)
     model.save_pretrained(tmp_path / "extended")
     path = tmp_path / "model.gguf"
-    file.write(tmp_path / "extended", path, "f32")
+    write(tmp_path / "extended", path, "f32")
     content = json.loads((tmp_path / "extended" / "tokenizer.json").read_text(encoding="utf-8"))
-    vocabulary = AutoTokenizer.from_pretrained(tmp_path / "extended").get_vocab()
-    assert field(path, "tokenizer.ggml.tokens") == sorted(vocabulary, key=vocabulary.get)
+    ids = AutoTokenizer.from_pretrained(tmp_path / "extended").get_vocab()
+    assert field(path, "tokenizer.ggml.tokens") == sorted(ids, key=ids.get)
     merges = [" ".join(merge) for merge in content["model"]["merges"]]
     assert field(path, "tokenizer.ggml.merges") == merges
     assert (field(path, "tokenizer.ggml.model"), field(path, "tokenizer.ggml.pre")) == ("gpt2", "gpt-2")
@@ -165,7 +172,7 @@ def test_a_sentencepiece_tokenizer(with_model: Path, tmp_path: Path) -> None:
     config = MistralConfig(**SIZES | {"vocab_size": rows})
     MistralForCausalLM(config).to(torch.float32).save_pretrained(with_model)
     path = tmp_path / "model.gguf"
-    file.write(with_model, path, "f32")
+    write(with_model, path, "f32")
     assert field(path, "tokenizer.ggml.model") == "llama"
     assert field(path, "tokenizer.ggml.add_space_prefix")
     scores, types = field(path, "tokenizer.ggml.scores"), field(path, "tokenizer.ggml.token_type")
@@ -175,7 +182,7 @@ def test_a_sentencepiece_tokenizer(with_model: Path, tmp_path: Path) -> None:
     assert same_logits(with_model, path)
     (with_model / "tokenizer.model").unlink()
     with pytest.raises(InputError, match=r"by the scores of tokenizer\.model, which is not there\.\n  Take the base"):
-        file.write(with_model, path, "f32")
+        write(with_model, path, "f32")
 
 
 def test_a_unigram_tokenizer_is_refused(unigram_base: Path, tiny_base: Path, tmp_path: Path) -> None:
@@ -183,14 +190,14 @@ def test_a_unigram_tokenizer_is_refused(unigram_base: Path, tiny_base: Path, tmp
     for name in ("config.json", "model.safetensors"):
         shutil.copy(tiny_base / name, tmp_path / "model" / name)
     with pytest.raises(InputError, match="this tokenizer is Unigram, which is not written as GGUF"):
-        file.write(tmp_path / "model", tmp_path / "model.gguf", "f32")
+        write(tmp_path / "model", tmp_path / "model.gguf", "f32")
 
 
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        (marks.with_marks(next(iter(PRE_TOKENIZERS))), r"keeps combining marks on their letters\.\n  Make the token"),
-        (r"\w+|\W+", r"as this tokenizer does: \\w\+\|\\W\+\n  Leave gguf out of format"),
+        (marks.with_marks(GPT2_PATTERN), r"keeps combining marks on their letters\.\n  Where the tokenizer stage did"),
+        (r"\w+|\W+", r"as this tokenizer does, which splits by \\w\+\|\\W\+\.\n  Leave gguf out of format"),
     ],
 )
 def test_a_split_that_llama_cpp_does_not_know_is_refused(
@@ -206,7 +213,58 @@ def test_a_split_that_llama_cpp_does_not_know_is_refused(
     }
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError, match=said):
-        file.write(folder, tmp_path / "model.gguf", "f32")
+        write(folder, tmp_path / "model.gguf", "f32")
+
+
+def test_words_that_are_tokens_come_out_as_in_llama_cpp(tiny_base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_base, folder)
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    content["model"]["ignore_merges"] = True  # where all tokens are made by merges that is the same
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    assert vocabulary.read(folder).pre_tokenizer == "gpt-2"
+    last = content["model"]["merges"].pop()
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    word = "".join(last.split(" ") if isinstance(last, str) else last)
+    said = rf'llama\.cpp does not take whole 1 words that are tokens \("{re.escape(word)}"\), where this tokenizer does'
+    with pytest.raises(InputError, match=said):
+        vocabulary.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"normalizer": {"type": "Lowercase"}}, r"as this tokenizer does, which changes them by Lowercase before\."),
+        (
+            {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}},
+            r"as this tokenizer does, which splits by None\.",
+        ),
+    ],
+)
+def test_what_else_is_done_to_texts_is_refused(
+    changed: dict[str, Any], said: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_base, folder)
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8")) | changed
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        vocabulary.read(folder)
+
+
+def test_biases_are_written_and_not_read_back(tiny_base: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_base, tmp_path / "model", ignore=shutil.ignore_patterns("config.json", "*.safetensors"))
+    config = LlamaConfig(**SIZES, attention_bias=True)
+    LlamaForCausalLM(config).to(torch.float32).save_pretrained(tmp_path / "model")
+    assert not write(tmp_path / "model", tmp_path / "model.gguf", "f32")["exact"]
+    assert values(tmp_path / "model.gguf")["blk.0.attn_q.bias"].shape == (32,)
+
+
+def test_stored_frequencies_are_left_out(tiny_base: Path) -> None:
+    names = ["model.layers.0.self_attn.rotary_emb.inv_freq", "model.norm.weight"]
+    config = AutoConfig.from_pretrained(tiny_base)
+    found = architecture.tensors(architecture.KNOWN["llama"], config, names, tiny_base)
+    assert [tensor.name for tensor in found] == ["output_norm.weight"]
 
 
 def test_positions_scaled_as_llama_3_has_them(tiny_base: Path, tmp_path: Path) -> None:
@@ -226,11 +284,11 @@ def test_positions_scaled_as_llama_3_has_them(tiny_base: Path, tmp_path: Path) -
     told["rope_parameters"] = {**config.rope_parameters, "original_max_position_embeddings": 64}
     (folder / "config.json").write_text(json.dumps(told), encoding="utf-8")
     path = tmp_path / "model.gguf"
-    file.write(folder, path, "f32")
+    assert not write(folder, path, "f32")["exact"]  # transformers passes them over
     assert values(path)["rope_freqs.weight"].shape == (4,)
     told["rope_parameters"] = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
     (folder / "config.json").write_text(json.dumps(told), encoding="utf-8")
-    file.write(folder, path, "f32")
+    assert not write(folder, path, "f32")["exact"]
     assert field(path, "llama.rope.scaling.factor") == 2.0
     assert "rope_freqs.weight" not in values(path)
 
@@ -249,7 +307,7 @@ def test_what_cannot_be_told_in_gguf(tiny_base: Path) -> None:
 
 
 def test_bits_of_a_stored_weight(tiny_base: Path, tmp_path: Path) -> None:
-    figures = file.write(tiny_base, tmp_path / "model.gguf", "bf16")
+    figures = write(tiny_base, tmp_path / "model.gguf", "bf16")
     assert not figures["exact"]  # it is stored in float32
     weights = sum(tensor.numel() for tensor in load_file(tiny_base / "model.safetensors").values())
     assert math.isclose(figures["bits_per_weight"], 8 * figures["bytes"] / weights)

@@ -1,9 +1,9 @@
 """From a recipe to its steps: inputs, fingerprint, state and forecast of each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from . import machine, quiet  # noqa: F401
 from .artifact import Store, fingerprint
@@ -13,6 +13,10 @@ from .outside import ContentHashes
 from .recipe import Recipe, load
 from .shipped import find
 from .stage import Check, Forecast, Input, Settings, Stage, StageConfig
+
+Room = Literal["disk", "memory"]
+ROOMS: tuple[Room, ...] = ("disk", "memory")
+"""What the steps of a run must fit into."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,14 @@ def plan(
     target: Target | None = None,
     measure: bool = False,
     hashes: ContentHashes | None = None,
-    elsewhere: bool = False,
+    must_fit: Collection[Room] = ROOMS,
 ) -> list[Step]:
     """Check the recipe and lay out its steps.
 
-    With a `target`, trainings are forecast for those devices, and need not fit this machine; nor where all is carried
-    out `elsewhere`. `measure` lets forecasts take some seconds to time things. `hashes` are those of another plan that
-    reads the same files.
+    With a `target`, trainings are forecast for those devices, and need not fit this machine. `measure` lets forecasts
+    take some seconds to time things. `hashes` are those of another plan that reads the same files.
     Raises RecipeError for what a stage's check finds and where the memory is too small for the forecast, StoreError
-    where the disk is.
+    where the disk is, as far as the steps `must_fit` there.
     """
     hashes = hashes or ContentHashes(store.hashes)
     check(recipe, table, hashes, target)
@@ -87,8 +90,9 @@ def plan(
         steps[name] = step
         figures[name] = known
     if target is None:
-        check_disk(steps.values(), store)
-        if not elsewhere:
+        if "disk" in must_fit:
+            check_disk(steps.values(), store)
+        if "memory" in must_fit:
             _check_memory(steps.values())
     return list(steps.values())
 

@@ -33,7 +33,7 @@ def rows(
 ) -> dict[str, torch.Tensor]:
     """The rows (N, D) that minimize the next-token loss on every 1/share-th document, from `subwords` on.
 
-    "Learned-Emb" of Design Choices, arXiv 2406.14670, section 3.1: one tenth of the training text, its code about
+    "Learned-Emb" of Design Choices, arXiv 2406.14670: one tenth of the training text, its code about
     10 million tokens at 1e-3. There all rows move; here only new ones, so that old rows stay what they were.
     Of two tables the one that is not asked for stands at `subwords` meanwhile.
     Raises InputError when there is no text.

@@ -8,7 +8,7 @@ from .strategy import Grafting
 def rows(grafting: Grafting) -> dict[str, torch.Tensor]:
     """E(v) = E(u), u drawn uniformly from the old tokens, the same u for input and output.
 
-    "Random-Tok-Emb" of Design Choices, arXiv 2406.14670, section 3.1.
+    "Random-Tok-Emb" of Design Choices, arXiv 2406.14670.
     """
     generator = torch.Generator().manual_seed(grafting.seed)
     num_old = len(next(iter(grafting.tables.values())))

@@ -10,7 +10,7 @@ from lingraft.core.errors import InputError, RecipeError
 from lingraft.core.recipe import BASE
 from lingraft.core.stage import Check, Forecast, Job, Needs, Stage, StageConfig
 
-from .base import model_config
+from .base import local_folder, model_config
 
 FOLDER, GGUF = "hf", "gguf"
 BITS = {"bf16": 16, "f16": 16, "f32": 32, "q8_0": 8.5}
@@ -40,7 +40,7 @@ class Export(StageConfig):
 
 
 def check(context: Check) -> None:
-    """A GGUF file can be written of such a model."""
+    """A GGUF file can be written of such a model, and of the base's tokenizer; one on the hub is looked at later."""
     if GGUF not in context.config.format:
         return
     if find_spec("gguf") is None:
@@ -49,11 +49,20 @@ def check(context: Check) -> None:
             where="format",
             remedy="pip install 'lingraft[gguf]'",
         )
-    from lingraft.export.gguf import architecture
+    from lingraft.export.gguf import architecture, vocabulary
 
+    base = context.recipe.stages[BASE]
     config, _ = model_config(context.recipe, {})
     try:
         architecture.of(config, Path(BASE))
+        if base.architecture is not None:
+            raise InputError(
+                "the tokenizer of a new model keeps combining marks on their letters, which llama.cpp cannot.",
+                remedy="Leave gguf out of format.",
+            )
+        folder = local_folder(base.model, context.recipe.folder)
+        if folder is not None:
+            vocabulary.read(folder)
     except InputError as error:
         raise RecipeError(error.what, where="format", remedy=error.remedy) from error
 
@@ -99,11 +108,11 @@ def run(job: Job) -> dict[str, Any]:
     texts = [row[0] for stream in ("target", "replay") for row in islice(documents(corpus, stream, "held_out"), 8)]
     job.progress.start("reloading in a fresh process")
     verdict = gate.check(model.folder, job.folder / FOLDER, texts, trust_remote_code=model.figures["trust_remote_code"])
-    written = _gguf(job, texts) if GGUF in config.format else []
+    written = _gguf(job, f"{base or language.name}-{language.tag}", texts) if GGUF in config.format else []
     return {"formats": config.format, "folder": FOLDER, "files": files, "gate": verdict, GGUF: written}
 
 
-def _gguf(job: Job, texts: list[str]) -> list[dict[str, Any]]:
+def _gguf(job: Job, name: str, texts: list[str]) -> list[dict[str, Any]]:
     """A file for each kind of weights; what holds the model's own weights exactly must give what the model gives."""
     from lingraft.export import gate
     from lingraft.export.gguf import file
@@ -114,7 +123,7 @@ def _gguf(job: Job, texts: list[str]) -> list[dict[str, Any]]:
     for weights in job.config.gguf_weights:
         job.progress.start(f"writing {weights} for llama.cpp")
         path = folder / f"model-{weights}.gguf"
-        figures = {"file": f"{GGUF}/{path.name}", **file.write(exported, path, weights)}
+        figures = {"file": f"{GGUF}/{path.name}", **file.write(exported, path, weights, name)}
         if figures["exact"]:
             figures["gate"] = gate.check(exported, exported, texts, gguf=path)
         made.append(figures)

@@ -12,7 +12,7 @@ from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Demand, Forecast, Job, Needs, Stage
 
 from .base import model_config, tokenizer_of
-from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, as_on, check_training, made, settings_of
+from .training_keys import WITHOUT_EFFECT, Alarm, Cut, PackedTraining, check_training, made, settings_of
 
 MOST_PASSES = 4
 BYTES_PER_TOKEN = 3.0
@@ -154,11 +154,11 @@ def forecast(context: Check) -> Forecast:
     from lingraft.core.devices import recognized
     from lingraft.forecast.planner import alternatives, predict
 
-    target = context.target
-    config = as_on(target, context.config)
+    config, target = context.config, context.target
     model, data = context.figures[config.model], context.figures[config.data]
     tokens = _tokens(config, data)
-    settings = _settings(config, data["sequence_tokens"], context.settings.seed)
+    of_devices = {} if target is None else {"precision": config.precision or "bf16"}  # which all known devices have
+    settings = _settings(config, data["sequence_tokens"], context.settings.seed, **of_devices)
     base, num_new = model_config(context.recipe, model)
     devices = (
         {"num_devices": launch.num_processes()}
@@ -237,7 +237,7 @@ def _tokens(config: Pretrain, data: Mapping[str, Any]) -> float | None:
     return ceil(tokens / config.batch_tokens) * config.batch_tokens
 
 
-def _settings(config: Pretrain, sequence_tokens: int, seed: int) -> Any:
+def _settings(config: Pretrain, sequence_tokens: int, seed: int, **own: Any) -> Any:
     from lingraft.train.settings import Forgetting, Settings, Shorter
 
     return settings_of(
@@ -247,6 +247,7 @@ def _settings(config: Pretrain, sequence_tokens: int, seed: int) -> Any:
         sequence_schedule=[Shorter(**part.model_dump()) for part in config.sequence_schedule],
         sequence_tokens=sequence_tokens,
         seed=seed,
+        **own,
     )
 
 

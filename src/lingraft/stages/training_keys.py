@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lingraft.core import launch, machine
-from lingraft.core.devices import Target, expected_share
+from lingraft.core.devices import expected_share
 from lingraft.core.errors import RecipeError
 from lingraft.core.stage import Check, Job, StageConfig
 
@@ -108,10 +108,10 @@ class Training(StageConfig):
     neftune_alpha: float | None = Field(
         None, gt=0, description="Noise on the embeddings, as NEFTune has it (arXiv 2310.05914); none by default."
     )
-    precision: Literal["bf16", "fp32"] = Field(
-        default_factory=machine.precision,
-        description="Of the products; weights are kept in float32. By default bf16 where the machine has instructions "
-        "for it.",
+    precision: Literal["bf16", "fp32"] | None = Field(
+        None,
+        description="Of the products; weights are kept in float32. By default bf16 where the machine that trains has "
+        "instructions for it, else fp32.",
     )
     checkpoint_minutes: float = Field(10.0, ge=0, description="Minutes of work that a power cut may cost.")
     track: list[Literal["tensorboard", "wandb", "trackio"]] = Field(
@@ -171,13 +171,6 @@ def check_training(context: Check) -> None:
         raise RecipeError(f"{lacking[0]} does not multiply in bfloat16.", where="precision", remedy="Set it to fp32.")
 
 
-def as_on(target: Target | None, config: Training) -> Training:
-    """The config as it would be on the devices that it is planned for: they all have bfloat16."""
-    if target is None or "precision" in config.model_fields_set:
-        return config
-    return config.model_copy(update={"precision": "bf16"})
-
-
 def kinds_before(name: str, stages: Any) -> list[str]:
     """The kinds of the steps that made a model, the last first."""
     kinds = [stages[name].kind]
@@ -188,12 +181,16 @@ def kinds_before(name: str, stages: Any) -> list[str]:
 
 
 def settings_of(config: Training, kind: type, **own: Any) -> Any:
-    """The settings of `kind`, a dataclass of lingraft.train.settings, with all keys that the config shares with it."""
+    """The settings of `kind`, a dataclass of lingraft.train.settings, with all keys that the config shares with it.
+
+    The precision that it leaves open is what this machine has: which it is, is no part of what a result depends on.
+    """
     from dataclasses import fields
 
     from lingraft.train import energy
     from lingraft.train.settings import Energy, Lora, NewRows
 
+    own.setdefault("precision", config.precision or machine.precision())
     shared = ({field.name for field in fields(kind)} & set(type(config).model_fields)) - own.keys()
     parts = {"lora": Lora, "new_rows": NewRows}
     return kind(

@@ -38,6 +38,7 @@ def peak_flops_per_second(precision: str) -> tuple[float, str]:
 @functools.cache
 def _measured(dtype: torch.dtype) -> float:
     """The best of a few products of matrices, as large as can be multiplied in a moment."""
+    _seconds(SIDES[0], dtype)  # the first product of all loads the library
     side = next((side for side in SIDES if _seconds(side, dtype) >= LONG_SECONDS), SIDES[-1])
     return 2 * side**3 / min(_seconds(side, dtype) for _ in range(RUNS))
 

@@ -147,6 +147,7 @@ def test_labels_of_values(value: object, label: str) -> None:
         ("words.workers", "words.shout", "study.yaml:6: axes.words.shout: words.shout is set by set too."),
         ("words.workers", "seed", "study.yaml:4: set: seed is set by seeds too."),
         ("words.workers: 2", "count: {act: more}", "study.yaml:7: axes.count: count.act is set by set too."),
+        ("words.workers: 2", "stages.count.act: more", "study.yaml:7: axes.count: count.act is set by set too."),
         (
             "  counted:",
             "  Words!:",
@@ -255,6 +256,35 @@ def test_the_disk_must_hold_all_cells(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Store, "free_bytes", lambda _: int(needed) - 1)
     with pytest.raises(StoreError, match=r"of disk and .* are free"):
         planned(tmp_path)
+
+
+def test_what_is_only_shown_need_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    monkeypatch.setattr(Store, "free_bytes", lambda _: 0)
+    cells = load(tmp_path / "study.yaml", TABLE).cells
+    assert len(plan_cells(cells, TABLE, Store(tmp_path / "store"), must_fit=())) == len(cells)
+
+
+def test_a_setting_of_all_cells_is_not_lost_in_one_that_sets_more(tmp_path: Path) -> None:
+    labels = ["without: {count: null}", "with: {count: {act: more}}"]
+    written = 'plain: {count.act: ""}\n    other: {count.act: nothing, summary: null}'
+    for in_order in (labels, labels[::-1]):
+        text = STUDY.replace(written, "\n    ".join(in_order)).replace("words.workers: 2", "count.act: nothing")
+        assert any("axes.count: count is set by set too." in line for line in mistakes(tmp_path, text))
+
+
+def test_a_cell_that_could_not_begin_is_no_news_of_its_steps(tmp_path: Path) -> None:
+    failures = Failures(Store(tmp_path / "store"), "study")
+    failures.keep("run.1", Failure("count", "no"))
+    failures.keep("run.1", Failure("", "busy"))
+    assert json.loads(failures.path.read_text(encoding="utf-8"))["run.1"]["why"] == "no"
+
+
+def test_failures_that_cannot_be_written_down_are_told(tmp_path: Path) -> None:
+    failures = Failures(Store(tmp_path / "store"), "study")
+    failures.path.mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"what failed cannot be written down: Is a directory\.\n  Free space and run"):
+        failures.keep("run.1", Failure("count", "no"))
 
 
 def test_a_shared_step_that_fails_is_not_tried_again(tmp_path: Path) -> None:

@@ -69,9 +69,12 @@ def test_a_missing_ray_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_more_processors_than_any_node_has_are_refused() -> None:
     nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 64.0}}]
-    on_ray._check_processors(nodes, 4)
+    on_ray._check_processors(nodes, 4, num_gpus=0)
     said = (
         r"--cpus-per-step: a step is to have 8 processors, and the largest node of the cluster has 4\.\n  Set it to 4"
     )
     with pytest.raises(RecipeError, match=said):
-        on_ray._check_processors(nodes, 8)
+        on_ray._check_processors(nodes, 8, num_gpus=0)
+    nodes += [{"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}}]
+    with pytest.raises(RecipeError, match=r"and the largest node with a GPU of the cluster has 2\."):
+        on_ray._check_processors(nodes, 4, num_gpus=1)

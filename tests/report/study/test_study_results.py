@@ -129,6 +129,18 @@ def test_a_study_of_two_stores_is_as_one(tmp_path: Path) -> None:
     assert join(whole, rest)["rows"] == whole["rows"]
 
 
+def test_what_one_of_two_stores_lacks_is_told_of_both(tmp_path: Path) -> None:
+    text = STUDY.replace('figure: "count.curve[].bits", unit', 'figure: "count.curve[].bits", at: 1002.5, unit')
+    some, rest = (
+        results_of(made(tmp_path / name, text, wanted=lambda cell, seeds=seeds: cell.seed in seeds))
+        for name, seeds in (("some", (1, 2)), ("rest", (3,)))
+    )
+    assert "on the way" in some["absent"]
+    for joined in (join(some, rest), join(rest, some)):
+        assert joined["absent"] == {}
+        assert {one["run"].rpartition(".")[2] for one in joined["unread"]} == {"1", "2"}
+
+
 def test_items_are_another_uncertainty_than_seeds(tmp_path: Path) -> None:
     asked = []
 
@@ -245,6 +257,9 @@ def test_the_page(tmp_path: Path) -> None:
     ):
         assert said in text
     assert str(tmp_path) not in text
+    other = {**results_of(study), "axes": {"words.shout": ["false"], "count.act": ["nothing", "more"]}}
+    with pytest.raises(RecipeError, match=r"of another study: its axes are \[\('words\.shout', \['false'\]\), "):
+        page.page(study, other, "figures.json")
     assert text == page.page(study, results_of(study), "figures.json")
 
 

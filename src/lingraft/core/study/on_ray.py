@@ -42,8 +42,8 @@ def execute_cells(
     if started:
         ray.init(log_to_driver=False, configure_logging=False)
     try:
-        _check_processors(ray.nodes(), cpus_per_step)
         num_gpus = min(1, ray.cluster_resources().get("GPU", 0))
+        _check_processors(ray.nodes(), cpus_per_step, num_gpus)
         # A worker that has had a GPU must end with its step: the processes of its next would stay on that one.
         one_a_worker = {"max_calls": 1} if num_gpus else {}
         task = ray.remote(num_cpus=cpus_per_step, num_gpus=num_gpus, max_retries=0, **one_a_worker)(_step)
@@ -54,12 +54,14 @@ def execute_cells(
             ray.shutdown()
 
 
-def _check_processors(nodes: Sequence[Mapping[str, Any]], wanted: int) -> None:
+def _check_processors(nodes: Sequence[Mapping[str, Any]], wanted: int, num_gpus: float) -> None:
     """Ray waits without end for what no node has."""
-    most = int(max((node["Resources"].get("CPU", 0) for node in nodes if node["Alive"]), default=0))
+    having = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("GPU", 0) >= num_gpus]
+    most = int(max((there.get("CPU", 0) for there in having), default=0))
     if wanted > most:
+        of = "node with a GPU" if num_gpus else "node"
         raise RecipeError(
-            f"a step is to have {wanted} processors, and the largest node of the cluster has {most}.",
+            f"a step is to have {wanted} processors, and the largest {of} of the cluster has {most}.",
             where="--cpus-per-step",
             remedy=f"Set it to {most} or less.",
         )

@@ -1,6 +1,6 @@
 """The steps of a study's cells: each distinct one once, with its state and the forecast of its time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -8,7 +8,7 @@ from rich.text import Text
 from lingraft.core.artifact import Store
 from lingraft.core.errors import LingraftError, RecipeError
 from lingraft.core.outside import ContentHashes
-from lingraft.core.plan import Step, check_disk, plan
+from lingraft.core.plan import ROOMS, Room, Step, check_disk, plan
 from lingraft.core.screen import duration
 from lingraft.core.stage import Stage
 
@@ -32,23 +32,24 @@ class Planned:
 
 
 def plan_cells(
-    cells: Iterable[Cell], table: Mapping[str, Stage], store: Store, *, elsewhere: bool = False
+    cells: Iterable[Cell], table: Mapping[str, Stage], store: Store, *, must_fit: Collection[Room] = ROOMS
 ) -> list[Planned]:
-    """Every cell with its steps; `elsewhere` they need not fit the memory of this machine.
+    """Every cell with its steps.
 
     Raises RecipeError that lists what the checks of all cells find, each mistake once, and StoreError where the disk is
-    too small for all of them together.
+    too small for all of them together; see `lingraft.core.plan.plan`.
     """
     planned, mistakes = [], {}
     hashes = ContentHashes(store.hashes)
     for cell in cells:
         try:
-            planned.append(Planned(cell, plan(cell.recipe, table, store, hashes=hashes, elsewhere=elsewhere)))
+            planned.append(Planned(cell, plan(cell.recipe, table, store, hashes=hashes, must_fit=must_fit)))
         except LingraftError as error:
             mistakes.setdefault(str(error), []).append(cell.run)
     if mistakes:
         raise RecipeError("\n".join(f"{told}\n  {_named(runs)}" for told, runs in mistakes.items()))
-    check_disk([step for step, _ in distinct(planned)], store)
+    if "disk" in must_fit:
+        check_disk([step for step, _ in distinct(planned)], store)
     return planned
 
 

@@ -48,8 +48,11 @@ class Failures:
         }
 
     def keep(self, run: str, failure: Failure | None) -> None:
-        """Put a cell's failure in place of an earlier one, or take it away. Raises StoreError where nothing is left."""
-        if failure is None and not self.path.exists():
+        """Put a cell's failure in place of an earlier one, or take it away.
+
+        A cell that could not begin is no news of its steps. Raises StoreError where the file cannot be written.
+        """
+        if (failure is None and not self.path.exists()) or (failure is not None and not failure.step):
             return
         self.store.make(self.path.parent)
         try:

@@ -139,7 +139,7 @@ class _Axes:
         """No key is set twice, and labels can be told apart in the names of runs."""
         setters = [("seeds", Override(SEED, 0, ""))]
         for where, key, overrides in self._setters():
-            for override in {override.key: override for override in overrides}.values():
+            for override in overrides:
                 if other := next((setter for setter, one in setters if _overlap(one, override)), None):
                     self.source.mistake(key, f"{override.key} is set by {other} too.")
             setters += [(where, override) for override in overrides]
@@ -311,8 +311,9 @@ def _check_cells(source: Source, cells: Sequence[Cell], head: _Head, against: Ma
 
 def _overlap(one: Override, other: Override) -> bool:
     """Whether two keys are the same, or one is a part of the other's value; a stage may be left out (null) in spite."""
-    shorter, longer = sorted((one, other), key=lambda override: len(override.key))
-    return longer.key == shorter.key or (longer.key.startswith(f"{shorter.key}.") and shorter.value is not None)
+    both = [(override.key.removeprefix("stages."), override.value) for override in (one, other)]
+    (shorter, value), (longer, _) = sorted(both, key=lambda key_and_value: len(key_and_value[0]))
+    return longer == shorter or (longer.startswith(f"{shorter}.") and value is not None)
 
 
 def _short(label: str) -> str:

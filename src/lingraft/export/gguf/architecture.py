@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, GGUFWriter, RopeScalingType, get_tensor_name_map
+from gguf import (
+    MODEL_ARCH,
+    MODEL_ARCH_NAMES,
+    MODEL_TENSOR,
+    MODEL_TENSOR_SKIP,
+    GGUFWriter,
+    RopeScalingType,
+    get_tensor_name_map,
+)
 
 from lingraft.core.errors import InputError
 
@@ -51,10 +59,10 @@ def of(config: Any, where: Path) -> MODEL_ARCH:
             where=where,
             remedy="Leave gguf out of format, and try llama.cpp's convert_hf_to_gguf.py on the folder hf.",
         )
-    scaling = _scaling(config)
-    if scaling not in ("default", "linear", LLAMA3_SCALING):
+    way = scaling(config)
+    if way not in ("default", "linear", LLAMA3_SCALING):
         raise InputError(
-            f"positions that are scaled by {scaling} are not written as GGUF.",
+            f"positions that are scaled by {way} are not written as GGUF.",
             where=where / "config.json",
             remedy="Leave gguf out of format, and try llama.cpp's convert_hf_to_gguf.py on the folder hf.",
         )
@@ -81,7 +89,7 @@ def describe(writer: GGUFWriter, config: Any) -> None:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_dimension_count(width)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    if _scaling(config) == "linear":
+    if scaling(config) == "linear":
         writer.add_rope_scaling_type(RopeScalingType.LINEAR)
         writer.add_rope_scaling_factor(config.rope_parameters["factor"])
     if num_experts := getattr(config, "num_local_experts", None):
@@ -91,7 +99,7 @@ def describe(writer: GGUFWriter, config: Any) -> None:
 
 def rope_factors(config: Any) -> torch.Tensor | None:
     """By how much each frequency is slowed down, of positions scaled as Llama 3.1 has it; None of all others."""
-    if _scaling(config) != LLAMA3_SCALING:
+    if scaling(config) != LLAMA3_SCALING:
         return None
     told = config.rope_parameters
     width = head_width(config)
@@ -103,17 +111,22 @@ def rope_factors(config: Any) -> torch.Tensor | None:
 
 
 def tensors(architecture: MODEL_ARCH, config: Any, names: list[str], where: Path) -> Iterator[Named]:
-    """What the file has of the folder's tensors; InputError where one has no name there."""
+    """What the file has of the folder's tensors; InputError where one has no name there.
+
+    Frequencies that old checkpoints store are left out: llama.cpp refuses tensors that it does not read.
+    """
     known = get_tensor_name_map(architecture, config.num_hidden_layers)
     experts: dict[str, list[str]] = {}
     for source in names:
         if found := EXPERT.fullmatch(source):
             experts.setdefault(f"{found[1]}.{found[3]}.weight", []).append(source)
             continue
-        yield Named(_called(known, source, where), (source,), _heads(architecture, config, source))
+        part, called = _called(known, source, where)
+        if part not in MODEL_TENSOR_SKIP.get(architecture, ()):
+            yield Named(called, (source,), _heads(architecture, config, source))
     for joined, parts in experts.items():
         in_order = sorted(parts, key=lambda part: int(EXPERT.fullmatch(part)[2]))  # type: ignore[index]
-        yield Named(_called(known, joined, where), tuple(in_order))
+        yield Named(_called(known, joined, where)[1], tuple(in_order))
 
 
 def head_width(config: Any) -> int:
@@ -121,15 +134,15 @@ def head_width(config: Any) -> int:
     return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
-def _called(known: Any, source: str, where: Path) -> str:
-    called: str | None = known.get_name(source, try_suffixes=(".weight", ".bias"))
-    if called is None:
+def _called(known: Any, source: str, where: Path) -> tuple[MODEL_TENSOR, str]:
+    found: tuple[MODEL_TENSOR, str] | None = known.get_type_and_name(source, try_suffixes=(".weight", ".bias"))
+    if found is None:
         raise InputError(
             f'GGUF has no name for the tensor "{source}" of this architecture.',
             where=where,
             remedy="Leave gguf out of format.",
         )
-    return called
+    return found
 
 
 def _heads(architecture: MODEL_ARCH, config: Any, source: str) -> int | None:
@@ -139,5 +152,6 @@ def _heads(architecture: MODEL_ARCH, config: Any, source: str) -> int | None:
     return by_part.get(source.split(".")[-2])
 
 
-def _scaling(config: Any) -> str:
+def scaling(config: Any) -> str:
+    """How positions are scaled: default is not at all."""
     return config.rope_parameters.get("rope_type", "default")

@@ -27,17 +27,20 @@ TYPES = {
 EXACT = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
 EXACTLY_READ = frozenset({"llama", "mistral", "qwen2"})
 """Kinds of models that transformers reads from a GGUF file; it knows no mixture of Mistral's there."""
+UNREAD = ("attention_bias", "mlp_bias")
+"""What else it passes over in such a file, beside the scaling of positions."""
 QUANTIZATION_VERSION = 2
 ROPE_FACTORS = "rope_freqs.weight"
 ROUTER = "ffn_gate_inp"
 """A router is small, and what it chooses is fragile."""
 
 
-def write(model: Path, path: Path, weights: Weights) -> dict[str, Any]:
+def write(model: Path, path: Path, weights: Weights, name: str) -> dict[str, Any]:
     """Write the file; its bytes, tensors, bits a weight, and whether transformers reads the same weights from it.
 
     Matrices are of the type `weights`, what has one axis and routers of float32, as llama.cpp has them. Tensors are
-    read and written one at a time. Raises InputError for a model or a tokenizer that cannot be told in GGUF.
+    read and written one at a time. `name` is what programs show. Raises InputError for a model or a tokenizer that
+    cannot be told in GGUF.
     """
     config = AutoConfig.from_pretrained(model, local_files_only=True)
     kind = architecture.of(config, model)
@@ -47,7 +50,7 @@ def write(model: Path, path: Path, weights: Weights) -> dict[str, Any]:
         named = list(architecture.tensors(kind, config, sorted(readers), model))
         writer = GGUFWriter(path, architecture.name(kind))
         stack.callback(writer.close)
-        writer.add_name(model.name)
+        writer.add_name(name)
         writer.add_file_type(file_type)
         writer.add_quantization_version(QUANTIZATION_VERSION)
         architecture.describe(writer, config)
@@ -73,14 +76,20 @@ def write(model: Path, path: Path, weights: Weights) -> dict[str, Any]:
             stored = _stored_as(tensor.name, tuple(values.shape), matrices)
             writer.write_tensor_data(quants.quantize(values.float().contiguous().numpy(), stored))
     size = path.stat().st_size
-    exact = config.model_type in EXACTLY_READ and (config.dtype == EXACT.get(weights) or weights == "f32")
+    held = config.dtype == EXACT.get(weights) or weights == "f32"
     return {
         "weights": weights,
         "bytes": size,
         "tensors": len(named),
         "bits_per_weight": 8 * size / elements,
-        "exact": exact,
+        "exact": held and _read_exactly(config),
     }
+
+
+def _read_exactly(config: Any) -> bool:
+    """Whether transformers reads the very model from the file, which is what the export's gate compares."""
+    plain = architecture.scaling(config) == "default" and not any(getattr(config, key, False) for key in UNREAD)
+    return config.model_type in EXACTLY_READ and plain
 
 
 def _readers(model: Path, stack: ExitStack) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def join(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
                 on_items = [one["figures"][label]["against"].get("on_items", {}) for one in (other, row)]
                 told = {"on_items": _in_order(on_items[0] | on_items[1], seeds)} if any(on_items) else {}
                 figure["against"] = paired(ours, theirs) | told
-    unread = [one for one in first["unread"] if one["run"] not in _runs_with(rows, one["measure"])]
+    candidates = [*first["unread"], *second["unread"], *_absent_there(first, second), *_absent_there(second, first)]
+    unread = [one for one in candidates if one["run"] not in _runs_with(rows, one["measure"])]
     absent = {label: why for label, why in first["absent"].items() if label in second["absent"]}
     conditions = _conditions(first["conditions"], second["conditions"])
     return {**first, "rows": rows, "absent": absent, "unread": unread, "conditions": conditions}
@@ -41,6 +42,18 @@ def require_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
                 where=first["study"],
                 remedy="Run the whole study anew.",
             )
+
+
+def _absent_there(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Of the figures that no finished cell of one has, and some of the other, what to say of each cell."""
+    return [
+        {"measure": label, "run": run, "why": why}
+        for label, why in one["absent"].items()
+        if label not in other["absent"]
+        for row in one["rows"]
+        for seed, run in row["runs"].items()
+        if seed not in row["missing"]
+    ]
 
 
 def _row(row: Mapping[str, Any], other: Mapping[str, Any], seeds: Sequence[str]) -> dict[str, Any]:

@@ -50,9 +50,10 @@ def page(study: Study, results: Results, results_link: str) -> str:
         )
     ours = {"axes": study.axes, "seeds": study.seeds, "measures": dict.fromkeys(study.measures)}
     for key, wanted in ours.items():
-        if list(results[key]) != list(wanted) or (key == "axes" and results[key] != wanted):
+        there, here = (list(found.items()) if key == "axes" else list(found) for found in (results[key], wanted))
+        if there != here:
             raise RecipeError(
-                f"the figures are of another study: its {key} are {list(results[key])}, and not {list(wanted)}.",
+                f"the figures are of another study: its {key} are {there}, and not {here}.",
                 where=study.path,
                 remedy="Run the study, or set it back.",
             )
