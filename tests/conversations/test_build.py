@@ -313,7 +313,7 @@ def test_a_stream_of_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (6, r"target: to hold out 5 conversations in whole groups would take 5 of 6, over half\.\n  Lower `held_out`"),
+        (6, r"target: there are 6 conversations, and 5 are to be held out: over half\.\n  Lower `held_out`"),
         (1, r"target: all 1 conversations are one group(.|\n)*or set `held_out: 0`"),
     ],
 )

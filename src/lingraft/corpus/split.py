@@ -68,7 +68,9 @@ def hold_out(
         taken += sizes[smallest]
     if taken < number or taken > total / 2:
         raise InputError(
-            f"to hold out {number:,} {told.unit} in whole groups would take {taken:,} of {total:,}, over half.",
+            f"there are {total:,} {told.unit}, and {number:,} are to be held out: over half."
+            if max(sizes.values()) == 1
+            else f"to hold out {number:,} {told.unit} in whole groups would take {taken:,} of {total:,}, over half.",
             where=where,
             remedy=told.too_many,
         )
