@@ -90,9 +90,8 @@ def page(paper: Mapping[str, Any], found: Record) -> Iterator[str]:
     )
     yield from outcome(claims)
     yield f"Not asked: {paper['not_asked'][0].lower()}{paper['not_asked'][1:]}"
-    if "saw" in paper:
-        yield "### What we saw"
-        yield paper["saw"].strip()
+    yield "### What we saw"
+    yield paper["saw"].strip()
     for table in tables(found):
         yield f"### {table.title}"
         yield table.markdown()

@@ -23,6 +23,7 @@ from lingraft.train.settings import Settings
 # A script's background job is given a SIGINT that is ignored; what is tested here is what Ctrl-C does.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LONGEST = "test_starter.py"
 SPECIAL = ["<|bos|>", "<|eos|>", "<|pad|>"]
 ENGLISH = [
     "The old lighthouse keeper climbed the stairs every evening and counted them aloud.",
@@ -44,6 +45,11 @@ POLISH = [
     "Wąska ścieżka prowadzi przez las nad jezioro, które nie ma nazwy na żadnej mapie.",
     "Kłócili się o cenę konia, aż koń sam sobie poszedł.",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test begins first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(autouse=True)
