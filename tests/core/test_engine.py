@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,7 @@ def elsewhere(folder: Path, *overrides: str, name: str = "run", rank: int = 0) -
         env={**os.environ, "PYTHONPATH": str(PACKAGES), "RANK": str(rank)},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # a signal to all of its processes is none to the tests
     )
 
 
@@ -207,12 +208,16 @@ def test_what_another_run_makes_is_waited_for_and_used(folder: Path) -> None:
     assert first["count"].fingerprint == artifacts["count"].fingerprint
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_a_step_can_save_when_the_command_is_stopped(folder: Path, sent: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("sent", "to"), [(signal.SIGTERM, os.kill), (signal.SIGTERM, os.killpg), (signal.SIGINT, os.kill)]
+)
+def test_a_step_can_save_when_the_command_is_stopped(
+    folder: Path, sent: signal.Signals, to: Callable[[int, int], None]
+) -> None:
     os.mkfifo(folder / "pid")
     command = elsewhere(folder, "count.act=save")
     (folder / "pid").read_text(encoding="utf-8")
-    command.send_signal(sent)
+    to(command.pid, sent)
     _, told = command.communicate(timeout=60)
     assert "KeyboardInterrupt" in told
     assert [step.state for step in planned(folder, "count.act=save")] == ["done", "done", "resume", "new"]

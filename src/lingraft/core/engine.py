@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,13 @@ def _made(
 
 
 def _fork_server(preload: Sequence[str]) -> Any:
+    """What steps are forked from, and end with: it passes over a SIGTERM that is sent to all processes at once."""
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a program that is started inherits what is passed over
+    forkserver.ensure_running()
+    signal.signal(signal.SIGTERM, before)
     return context
 
 
@@ -250,6 +255,7 @@ def _work(run_stage: Any, job: Job, pipe: Connection) -> None:
     """The step's own process: run the stage, send its figures or its error."""
     # Ctrl-C reaches every process of a terminal; the command passes it on as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     place = _log(job.folder)
     place.parent.mkdir(exist_ok=True)
