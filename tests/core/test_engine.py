@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from stages_for_tests import TABLE, write_recipe
 
@@ -206,6 +207,16 @@ def test_what_another_run_makes_is_waited_for_and_used(folder: Path) -> None:
     assert command.returncode == 0, told
     first = dict(Run(Store(folder / "store"), "run").artifacts())
     assert first["count"].fingerprint == artifacts["count"].fingerprint
+
+
+def test_what_steps_are_forked_from_outlives_a_sigterm(folder: Path) -> None:
+    os.mkfifo(folder / "pid")
+    command = elsewhere(folder, "count.act=hang")
+    step = int((folder / "pid").read_text(encoding="utf-8"))
+    os.kill(psutil.Process(step).ppid(), signal.SIGTERM)
+    (folder / "never").write_text("go on", encoding="utf-8")
+    _, told = command.communicate(timeout=60)
+    assert command.returncode == 0, told
 
 
 @pytest.mark.parametrize(

@@ -93,8 +93,10 @@ def _fork_server(preload: Sequence[str]) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a program that is started inherits what is passed over
-    forkserver.ensure_running()
-    signal.signal(signal.SIGTERM, before)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return context
 
 

@@ -183,7 +183,7 @@ def kinds_before(name: str, stages: Any) -> list[str]:
 def settings_of(config: Training, kind: type, **own: Any) -> Any:
     """The settings of `kind`, a dataclass of lingraft.train.settings, with all keys that the config shares with it.
 
-    The precision that it leaves open is what this machine has: which it is, is no part of what a result depends on.
+    The precision that it leaves open is what the machine that trains has, which the fingerprint does not know.
     """
     from dataclasses import fields
 
